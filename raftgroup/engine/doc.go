@@ -1,0 +1,15 @@
+// Package engine is one store's ordered key-value state: an in-memory overlay
+// over one bbolt file.
+//
+// A write goes to the overlay and returns; it is not durable. A flusher writes
+// whole overlay versions to bbolt, each in one synced transaction. Durability
+// before that is the business of the Raft log, which is truncated only up to
+// what has been flushed: Write returns a sequence number, and WaitFlushed tells
+// when everything up to it is on disk.
+//
+// Invariants:
+//  1. One batch is visible, and becomes durable, as a whole.
+//  2. Batches become durable in the order in which they were written: the file
+//     always holds exactly the batches up to some sequence number.
+//  3. A View never changes.
+package engine
