@@ -208,3 +208,14 @@ func EngineSpaceSpan(s SpaceID) (start, end []byte) {
 	start = binary.BigEndian.AppendUint32([]byte{engineSpace}, uint32(s))
 	return start, PrefixEnd(start)
 }
+
+// EngineSuffix returns an engine key of a space without the part that names the
+// space: what replicas of different spaces have in common.
+func EngineSuffix(k []byte) []byte { return k[spaceHeader-1:] }
+
+// AppendEngineSuffix appends the engine key of a suffix in a space.
+func AppendEngineSuffix(b []byte, s SpaceID, suffix []byte) []byte {
+	b = append(b, engineSpace)
+	b = binary.BigEndian.AppendUint32(b, uint32(s))
+	return append(b, suffix...)
+}
