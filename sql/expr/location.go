@@ -1,0 +1,61 @@
+package expr
+
+func nodeLocation(e Expr) int {
+	switch n := e.(type) {
+	case *Const:
+		return n.Location
+	case *ColumnRef:
+		return n.Location
+	case *Param:
+		return n.Location
+	case *FuncExpr:
+		return n.Location
+	case *OpExpr:
+		return n.Location
+	case *ScalarArrayOp:
+		return n.Location
+	case *BoolExpr:
+		return n.Location
+	case *CaseExpr:
+		return n.Location
+	case *Coalesce:
+		return n.Location
+	case *NullIf:
+		return n.Location
+	case *MinMax:
+		return n.Location
+	case *NullTest:
+		return n.Location
+	case *BooleanTest:
+		return n.Location
+	case *DistinctExpr:
+		return n.Location
+	case *Relabel:
+		return n.Location
+	case *CoerceViaIO:
+		return n.Location
+	case *ArrayCoerce:
+		return n.Location
+	case *ArrayExpr:
+		return n.Location
+	case *RowExpr:
+		return n.Location
+	case *RowCompare:
+		return n.Location
+	case *FieldSelect:
+		return n.Location
+	case *Subscript:
+		return n.Location
+	case *SQLValueFunction:
+		return n.Location
+	case *AggRef:
+		return n.Location
+	case *WindowRef:
+		return n.Location
+	case *SubqueryRef:
+		return n.Location
+	case *SetToDefault:
+		return n.Location
+	}
+	return 0
+}
