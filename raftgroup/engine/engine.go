@@ -26,6 +26,9 @@ type Engine interface {
 	// WaitRoom waits while the overlay is past its bound. Proposers call it
 	// before they replicate a command, since applying must not block.
 	WaitRoom(ctx context.Context) error
+	// DurableView is a picture of what is on disk: what a restart would find. A
+	// memory engine answers its newest state.
+	DurableView() View
 	// Stats describes sizes and flushes.
 	Stats() Stats
 	// Close flushes and releases the file.

@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"bytes"
+	"sort"
+
+	"github.com/tidwall/btree"
+)
+
+// MaxKeyBytes is the longest key that an engine takes.
+const MaxKeyBytes = 32 << 10
+
+// itemOverhead approximates what an overlay entry costs beyond its bytes, and
+// spanKeys what a range deletion counts in keys.
+const (
+	itemOverhead = 96
+	spanKeys     = 64
+)
+
+// item is an overlay entry; a nil value is a tombstone.
+type item struct{ key, value []byte }
+
+var noBytes = []byte{}
+
+func itemLess(a, b item) bool { return bytes.Compare(a.key, b.key) < 0 }
+
+// span is a half-open interval that hides what lies below its layer.
+type span struct{ start, end []byte }
+
+// spanSet is sorted and disjoint, and never changed in place.
+type spanSet []span
+
+// find returns the span that holds key.
+func (s spanSet) find(key []byte) (span, bool) {
+	if len(s) == 0 {
+		return span{}, false
+	}
+	i := sort.Search(len(s), func(i int) bool { return bytes.Compare(s[i].end, key) > 0 })
+	if i < len(s) && bytes.Compare(s[i].start, key) <= 0 {
+		return s[i], true
+	}
+	return span{}, false
+}
+
+// with returns a set that also covers n, merging what touches it.
+func (s spanSet) with(n span) spanSet {
+	out := make(spanSet, 0, len(s)+1)
+	i := 0
+	for ; i < len(s) && bytes.Compare(s[i].end, n.start) < 0; i++ {
+		out = append(out, s[i])
+	}
+	for ; i < len(s) && bytes.Compare(s[i].start, n.end) <= 0; i++ {
+		if bytes.Compare(s[i].start, n.start) < 0 {
+			n.start = s[i].start
+		}
+		if bytes.Compare(s[i].end, n.end) > 0 {
+			n.end = s[i].end
+		}
+	}
+	return append(append(out, n), s[i:]...)
+}
+
+// layer is one tree of the overlay. bottom marks a layer with nothing below it,
+// which needs neither tombstones nor spans.
+type layer struct {
+	tree   *btree.BTreeG[item]
+	spans  spanSet
+	bytes  int64
+	bottom bool
+}
+
+func newLayer(bottom bool) *layer {
+	return &layer{
+		tree:   btree.NewBTreeGOptions(itemLess, btree.Options{NoLocks: true, Degree: 24}),
+		bottom: bottom,
+	}
+}
+
+// snapshot returns a layer that later changes of l do not reach.
+func (l *layer) snapshot() *layer {
+	c := *l
+	c.tree = l.tree.Copy()
+	return &c
+}
+
+func (l *layer) keys() int64 { return int64(l.tree.Len() + spanKeys*len(l.spans)) }
+
+func (l *layer) empty() bool { return l.tree.Len() == 0 && len(l.spans) == 0 }
+
+func (l *layer) apply(op *Op, hint *btree.PathHint) {
+	switch {
+	case op.End != nil:
+		l.deleteRange(op.Key, op.End)
+	case op.Delete && l.bottom:
+		if old, ok := l.tree.DeleteHint(item{key: op.Key}, hint); ok {
+			l.bytes -= itemBytes(old)
+		}
+	case op.Delete:
+		l.set(item{key: op.Key}, hint)
+	case op.Value == nil:
+		l.set(item{key: op.Key, value: noBytes}, hint)
+	default:
+		l.set(item{key: op.Key, value: op.Value}, hint)
+	}
+}
+
+func itemBytes(it item) int64 { return int64(len(it.key) + len(it.value) + itemOverhead) }
+
+func (l *layer) set(it item, hint *btree.PathHint) {
+	old, replaced := l.tree.SetHint(it, hint)
+	l.bytes += itemBytes(it)
+	if replaced {
+		l.bytes -= itemBytes(old)
+	}
+}
+
+func (l *layer) deleteRange(start, end []byte) {
+	if bytes.Compare(start, end) >= 0 {
+		return
+	}
+	var doomed []item
+	l.tree.Ascend(item{key: start}, func(it item) bool {
+		if bytes.Compare(it.key, end) >= 0 {
+			return false
+		}
+		doomed = append(doomed, it)
+		return true
+	})
+	for _, it := range doomed {
+		l.tree.Delete(it)
+		l.bytes -= itemBytes(it)
+	}
+	if !l.bottom {
+		l.spans = l.spans.with(span{start, end})
+		l.bytes += int64(len(start)+len(end)) + itemOverhead
+	}
+}
