@@ -11,6 +11,7 @@ import (
 
 	"github.com/pamirdb/pamir/pkg/stop"
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // Errors of opening.
@@ -114,10 +115,10 @@ func openFile(path string) (*bolt.DB, error) {
 		})
 	}
 	db, err := open(hugeMap)
-	if err != nil && !errors.Is(err, bolt.ErrTimeout) {
+	if err != nil && !errors.Is(err, berrors.ErrTimeout) {
 		db, err = open(smallMap)
 	}
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, fmt.Errorf("%w: %s", ErrLocked, filepath.Dir(path))
 	}
 	if err != nil {
