@@ -39,6 +39,12 @@ func (r *SessionResolver) databaseID() types.OID {
 	return r.database.ID
 }
 
+// WithPath returns a resolver over the same snapshot with another search path:
+// a view is bound under the path it was defined with.
+func (r *SessionResolver) WithPath(path []string) Resolver {
+	return NewSessionResolver(r.snap, r.database, path, r.shared)
+}
+
 // Snapshot returns what r resolves against.
 func (r *SessionResolver) Snapshot() *Snapshot { return r.snap }
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"github.com/pamirdb/pamir/sql/ast"
 	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/expr"
 	"github.com/pamirdb/pamir/sql/types"
@@ -19,9 +20,6 @@ type Column struct {
 	Name string
 	Type types.Type
 }
-
-// Stmt is a statement's syntax tree.
-type Stmt = any
 
 // Estimate is what the planner expects of a node.
 type Estimate struct {
@@ -359,7 +357,7 @@ type WorkTableScan struct {
 type Explain struct {
 	Base
 	Target  *Plan
-	Stmt    Stmt
+	Stmt    ast.Node
 	Options ExplainOptions
 }
 
@@ -368,7 +366,7 @@ type Explain struct {
 // DECLARE CURSOR), if any.
 type Utility struct {
 	Base
-	Stmt  Stmt
+	Stmt  ast.Node
 	Input Node
 }
 

@@ -33,8 +33,9 @@ type Mutation struct {
 	Old []ColID
 	// Row are the ids of the row after the change, parallel to Table.Columns.
 	Row []ColID
-	// Set gives the new values by column; insert names every column, update the
-	// changed ones. Expressions are over the input.
+	// Set gives the new values by column; insert names every column but the
+	// hidden rowid, which the executor draws, update the changed ones.
+	// Expressions are over the input.
 	Set []Assign
 	// Generated are stored generated columns, computed over Row after Set.
 	Generated []Assign

@@ -48,15 +48,21 @@ type Dependency struct {
 	Version uint64
 }
 
+// Literal is a value lifted out of the statement's template: the text of lifted
+// literal Index, read as a value of Type. One literal may be read as two types.
+type Literal struct {
+	Index int
+	Type  types.Type
+}
+
 // Plan is a planned statement. It is immutable and may be shared.
 type Plan struct {
 	Root Node
 	Tag  Tag
 	// Params are the types of $1, $2, ...
 	Params []types.Type
-	// Literals are the types of the literals that the plan cache lifted out, by
-	// number of the parameter of kind ParamLiteral.
-	Literals []types.Type
+	// Literals say what the parameters of kind ParamLiteral are, by number.
+	Literals []Literal
 	// ExecParams is how many parameters of kind ParamExec the plan uses.
 	ExecParams int
 	// Result describes the rows for the client; nil for a statement without.
