@@ -24,7 +24,6 @@ const (
 	ViaIO                           // print and read again
 	ElementWise                     // array by array element
 	FromUnknown                     // read an unknown literal
-	Polymorphic                     // the target adapts itself
 )
 
 // Coercion is a way from one type to another.
