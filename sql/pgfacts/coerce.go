@@ -118,22 +118,17 @@ func IsPreferred(oid types.OID) bool {
 }
 
 // CanCoerce reports whether a value of type from may become one of type to.
+// Polymorphic targets accept everything here: Consistent looks at all arguments
+// together.
 func CanCoerce(from, to types.OID, ctx Context) bool {
 	switch {
-	case from == to, to == types.AnyOID, from == types.UnknownOID:
+	case from == to, to == types.AnyOID, from == types.UnknownOID, types.IsPolymorphic(to):
 		return true
-	case types.IsPolymorphic(to):
-		return fitsPolymorphic(from, to)
 	case to == types.RecordOID && isComposite(from), from == types.RecordOID && isComposite(to):
 		return true
 	}
 	return FindCoercion(from, to, ctx).Kind != NoCoercion
 }
-
-// fitsPolymorphic is a check by shape; consistency among arguments is
-// Polymorphics' business. PostgreSQL accepts everything here, and rejects
-// afterwards.
-func fitsPolymorphic(_, _ types.OID) bool { return true }
 
 // TypmodCoercion returns the function that applies a type modifier to values of
 // oid (such as varchar's length), and whether it goes over array elements; 0 if

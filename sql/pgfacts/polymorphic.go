@@ -28,8 +28,11 @@ func Polymorphic(actual, declared []types.OID, ret types.OID) ([]types.OID, type
 			return nil, 0, err
 		}
 	}
-	if err := f.settle(ret); err != nil {
+	if err := f.settle(); err != nil {
 		return nil, 0, err
+	}
+	if f.elem == 0 && f.rng == 0 && f.unknown {
+		return nil, 0, types.Errorf(types.CodeDatatypeMismatch, "could not determine polymorphic type because input has type %s", "unknown")
 	}
 	out := make([]types.OID, len(declared))
 	for i, d := range declared {
@@ -43,6 +46,23 @@ func Polymorphic(actual, declared []types.OID, ret types.OID) ([]types.OID, type
 	return out, r, err
 }
 
+// Consistent reports whether actual argument types fit the polymorphic ones
+// among the declared types, taken together.
+func Consistent(actual, declared []types.OID) bool {
+	var f families
+	any := false
+	for i, a := range actual {
+		if !types.IsPolymorphic(declared[i]) {
+			continue
+		}
+		any = true
+		if f.learn(a, declared[i]) != nil {
+			return false
+		}
+	}
+	return !any || f.settle() == nil
+}
+
 func mismatch(decl string, a, b types.OID) error {
 	return types.Errorf(types.CodeDatatypeMismatch, "arguments declared %q are not all alike", decl).
 		WithDetail("%s versus %s", types.Format(a, -1), types.Format(b, -1))
@@ -50,12 +70,20 @@ func mismatch(decl string, a, b types.OID) error {
 
 func (f *families) learn(actual, declared types.OID) error {
 	switch declared {
-	case types.AnyElementOID, types.AnyNonArrayOID, types.AnyEnumOID:
+	case types.AnyEnumOID:
+		if actual != types.UnknownOID && Category(actual) != 'E' {
+			return types.Errorf(types.CodeDatatypeMismatch, "type matched to anyenum is not an enum type: %s", types.Format(actual, -1))
+		}
+		return f.learnOne(&f.elem, actual, "anyelement")
+	case types.AnyElementOID, types.AnyNonArrayOID:
 		f.nonArray = f.nonArray || declared == types.AnyNonArrayOID
 		return f.learnOne(&f.elem, actual, "anyelement")
 	case types.AnyArrayOID:
 		return f.learnOne(&f.array, actual, "anyarray")
-	case types.AnyRangeOID:
+	case types.AnyRangeOID, types.AnyMultirangeOID, types.AnyCompatibleRangeOID, types.AnyCompatibleMultirangeOID:
+		if actual != types.UnknownOID && !isRange(actual) {
+			return types.Errorf(types.CodeDatatypeMismatch, "argument declared %s is not a range type but type %s", "anyrange", types.Format(actual, -1))
+		}
 		return f.learnOne(&f.rng, actual, "anyrange")
 	case types.AnyCompatibleOID, types.AnyCompatibleNonArrayOID:
 		f.compatUsed = true
@@ -74,6 +102,11 @@ func (f *families) learn(actual, declared types.OID) error {
 		f.compat = append(f.compat, e)
 	}
 	return nil
+}
+
+func isRange(oid types.OID) bool {
+	i, ok := types.Lookup(oid)
+	return ok && (i.Kind == 'r' || i.Kind == 'm')
 }
 
 func (f *families) learnOne(slot *types.OID, actual types.OID, decl string) error {
@@ -102,7 +135,7 @@ func elemOrSelf(oid types.OID) types.OID {
 }
 
 // settle makes element and array types follow from each other.
-func (f *families) settle(ret types.OID) error {
+func (f *families) settle() error {
 	if f.array != 0 {
 		e := elemOrSelf(f.array)
 		if e == 0 {
@@ -114,9 +147,6 @@ func (f *families) settle(ret types.OID) error {
 			return types.Errorf(types.CodeDatatypeMismatch, "argument declared %s is not consistent with argument declared %s", "anyarray", "anyelement").
 				WithDetail("%s versus %s", types.Format(f.array, -1), types.Format(f.elem, -1))
 		}
-	}
-	if f.elem == 0 && f.rng == 0 && f.unknown {
-		return types.Errorf(types.CodeDatatypeMismatch, "could not determine polymorphic type because input has type %s", "unknown")
 	}
 	if f.nonArray && types.ElemOf(f.elem) != 0 {
 		return types.Errorf(types.CodeDatatypeMismatch, "type matched to anynonarray is an array type: %s", types.Format(f.elem, -1))
@@ -131,7 +161,6 @@ func (f *families) settle(ret types.OID) error {
 		}
 		f.compat = []types.OID{t}
 	}
-	_ = ret
 	return nil
 }
 

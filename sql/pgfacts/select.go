@@ -25,7 +25,7 @@ func anyMatches(args []types.OID, cands []candidate) []candidate {
 				break
 			}
 		}
-		if ok {
+		if ok && Consistent(args, c.args) {
 			out = append(out, c)
 		}
 	}
