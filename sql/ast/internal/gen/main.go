@@ -44,7 +44,6 @@ func main() {
 		out.body(&b, s)
 		src, err := format.Source(b.Bytes())
 		if err != nil {
-			_ = os.WriteFile("/tmp/gen_failed.go", b.Bytes(), 0o644)
 			log.Fatalf("%s: %v", out.path, err)
 		}
 		if err := os.WriteFile(out.path, src, 0o644); err != nil {
