@@ -184,6 +184,22 @@ type TxnArgs struct {
 	// for its end instead.
 	PushTo    hlc.Timestamp
 	PushAbort bool
+	// PusheeSeen is when the pusher's node last heard of the pushee: a pushee
+	// without a record counts as alive for a while after that.
+	PusheeSeen hlc.Timestamp
+	// Waits are the pusher's known waits-for edges that lead to it; the pushee's
+	// anchor keeps them for a while, so that cycles over nodes are found.
+	Waits []WaitEdge
+	// Forget, on EndTxn, removes the record of a finished transaction. The
+	// coordinator sends it once every span of Locks is resolved.
+	Forget bool
+}
+
+// WaitEdge says that one transaction waits for another's lock.
+type WaitEdge struct {
+	Waiter, Blocker ids.TxnID
+	// StartTS is the waiter's age.
+	StartTS hlc.Timestamp
 }
 
 // InFlightWrite is a write that a staging record depends on.
@@ -227,6 +243,9 @@ type Header struct {
 	// CanRefresh says that the sender has read nothing else yet, so that the
 	// server may move ReadTS up by itself and say so in the response.
 	CanRefresh bool
+	// NoIntents says that the transaction has laid no intents before this batch,
+	// which saves looking for them. It is a hint: false is always right.
+	NoIntents bool
 	// Gateway is the node of the coordinator.
 	Gateway ids.NodeID
 	// LockTimeoutNanos bounds lock waits (0: none): 55P03.
@@ -263,6 +282,9 @@ type Response struct {
 	Result  ScanResult
 	Encoded []byte
 	Raw     bool
+	// Parts holds one answer for each range, in scan order, when a scan with a
+	// program covered several; then only Resume and Locked are set beside it.
+	Parts []Response
 	// Locked lists what a locking scan locked.
 	Locked []LockedKey
 	// Resume is where a bounded scan goes on (a start key; for a reverse scan an
@@ -272,6 +294,8 @@ type Response struct {
 	Number int64
 	// Txn is a transaction's state after PushTxn, QueryTxn, HeartbeatTxn.
 	Txn *TxnRecord
+	// Waits are the known waits-for edges that lead to QueryTxn's transaction.
+	Waits []WaitEdge
 	// Found answers QueryIntent.
 	Found bool
 	// Range answers RangeStatus and AdminSplit.

@@ -1,0 +1,310 @@
+package api
+
+// AppendBatchRequest appends the encoding of ba.
+func AppendBatchRequest(b []byte, ba *BatchRequest) []byte {
+	b = append(b, CodecVersion)
+	b = appendHeader(b, &ba.Header)
+	return appendList(b, ba.Requests, appendRequest)
+}
+
+// DecodeBatchRequest reads what AppendBatchRequest wrote; the result aliases b.
+func DecodeBatchRequest(b []byte) (*BatchRequest, error) {
+	d := newDecoder(b)
+	ba := &BatchRequest{}
+	readHeader(d, &ba.Header)
+	ba.Requests = readList(d, readRequest)
+	if err := d.finish(); err != nil {
+		return nil, err
+	}
+	return ba, nil
+}
+
+// AppendBatchResponse appends the encoding of br. A scan's result that is still
+// an object is encoded into Encoded.
+func AppendBatchResponse(b []byte, br *BatchResponse) []byte {
+	b = append(b, CodecVersion)
+	b = appendList(b, br.Responses, appendResponse)
+	for _, t := range [...]*tsField{&br.Now, &br.ReadTS, &br.WriteTS, &br.Observed} {
+		b = appendTS(b, *t)
+	}
+	b = appendInt(b, int64(br.Node))
+	return appendStats(b, &br.Stats)
+}
+
+// DecodeBatchResponse reads what AppendBatchResponse wrote; the result aliases b.
+func DecodeBatchResponse(b []byte) (*BatchResponse, error) {
+	d := newDecoder(b)
+	br := &BatchResponse{Responses: readList(d, readResponse)}
+	for _, t := range [...]*tsField{&br.Now, &br.ReadTS, &br.WriteTS, &br.Observed} {
+		*t = d.ts()
+	}
+	readNode(d, &br.Node)
+	readStats(d, &br.Stats)
+	if err := d.finish(); err != nil {
+		return nil, err
+	}
+	return br, nil
+}
+
+func appendStats(b []byte, s *BatchStats) []byte {
+	b = appendInt(b, s.RowsScanned)
+	b = appendInt(b, s.BytesScanned)
+	b = appendInt(b, s.Proposals)
+	return appendInt(b, s.LockWaitNanos)
+}
+
+func readStats(d *decoder, s *BatchStats) {
+	s.RowsScanned, s.BytesScanned, s.Proposals, s.LockWaitNanos = d.int(), d.int(), d.int(), d.int()
+}
+
+// Bits of a header's mask.
+const (
+	headTxn = 1 << iota
+	headReadTS
+	headIgnored
+	headCarried
+	headCanRefresh
+	headTimeout
+)
+
+func appendHeader(b []byte, h *Header) []byte {
+	mask := byte(0)
+	set := func(bit byte, on bool) {
+		if on {
+			mask |= bit
+		}
+	}
+	set(headTxn, h.Txn != nil)
+	set(headReadTS, !h.ReadTS.IsZero())
+	set(headIgnored, h.Ignored != nil)
+	set(headCarried, h.Carried != nil)
+	set(headCanRefresh, h.CanRefresh)
+	set(headTimeout, h.LockTimeoutNanos != 0)
+	b = append(b, mask)
+	b = appendInt(b, int64(h.RangeID))
+	b = appendInt(b, int64(h.Gateway))
+	b = appendInt(b, int64(h.ReadSeq))
+	if h.Txn != nil {
+		b = appendMeta(b, h.Txn)
+	}
+	if mask&headReadTS != 0 {
+		b = appendTS(b, h.ReadTS)
+	}
+	if h.Ignored != nil {
+		b = appendList(b, h.Ignored, appendInterval)
+	}
+	if h.Carried != nil {
+		b = appendList(b, h.Carried, appendCarried)
+	}
+	if mask&headTimeout != 0 {
+		b = appendInt(b, h.LockTimeoutNanos)
+	}
+	return b
+}
+
+func readHeader(d *decoder, h *Header) {
+	mask := d.byte()
+	h.RangeID = rangeID(d)
+	readNode(d, &h.Gateway)
+	h.ReadSeq = Seq(d.int32())
+	if mask&headTxn != 0 {
+		h.Txn = &TxnMeta{}
+		readMeta(d, h.Txn)
+	}
+	if mask&headReadTS != 0 {
+		h.ReadTS = d.ts()
+	}
+	if mask&headIgnored != 0 {
+		h.Ignored = readList(d, readInterval)
+	}
+	if mask&headCarried != 0 {
+		h.Carried = readList(d, readCarried)
+	}
+	h.CanRefresh = mask&headCanRefresh != 0
+	if mask&headTimeout != 0 {
+		h.LockTimeoutNanos = d.int()
+	}
+}
+
+func appendInterval(b []byte, i *SeqInterval) []byte {
+	return appendInt(appendInt(b, int64(i.From)), int64(i.To))
+}
+
+func readInterval(d *decoder, i *SeqInterval) { i.From, i.To = Seq(d.int32()), Seq(d.int32()) }
+
+func appendCarried(b []byte, c *CarriedWrite) []byte {
+	return appendBool(appendBytes(appendBytes(b, c.Key), c.Value), c.Deleted)
+}
+
+func readCarried(d *decoder, c *CarriedWrite) {
+	c.Key, c.Value, c.Deleted = d.bytes(), d.bytes(), d.bool()
+}
+
+// Bits of a request's mask.
+const (
+	reqReverse = 1 << iota
+	reqLock
+	reqEnd
+	reqValue
+	reqExpect
+	reqSeq
+	reqDelta
+	reqScan
+	reqRefresh
+	reqTxn
+	reqAdmin
+)
+
+func requestMask(r *Request) (mask uint64) {
+	set := func(bit uint64, on bool) {
+		if on {
+			mask |= bit
+		}
+	}
+	set(reqReverse, r.Reverse)
+	set(reqLock, r.Lock != 0 || r.Wait != 0)
+	set(reqEnd, r.End != nil)
+	set(reqValue, r.Value != nil)
+	set(reqExpect, r.Expect != Expect{})
+	set(reqSeq, r.Seq != 0)
+	set(reqDelta, r.Delta != 0)
+	set(reqScan, r.Scan != nil)
+	set(reqRefresh, !r.RefreshFrom.IsZero())
+	set(reqTxn, r.Txn != nil)
+	set(reqAdmin, r.Admin != nil)
+	return mask
+}
+
+func appendRequest(b []byte, r *Request) []byte {
+	mask := requestMask(r)
+	b = append(b, byte(r.Kind))
+	b = appendUint(b, mask)
+	b = appendBytes(b, r.Key)
+	if mask&reqLock != 0 {
+		b = append(b, byte(r.Lock), byte(r.Wait))
+	}
+	if mask&reqEnd != 0 {
+		b = appendBytes(b, r.End)
+	}
+	if mask&reqValue != 0 {
+		b = appendBytes(b, r.Value)
+	}
+	if mask&reqExpect != 0 {
+		b = appendTS(append(b, byte(r.Expect.Kind)), r.Expect.Version)
+	}
+	if mask&reqSeq != 0 {
+		b = appendInt(b, int64(r.Seq))
+	}
+	if mask&reqDelta != 0 {
+		b = appendInt(b, r.Delta)
+	}
+	if mask&reqScan != 0 {
+		b = appendScanOptions(b, r.Scan)
+	}
+	if mask&reqRefresh != 0 {
+		b = appendTS(b, r.RefreshFrom)
+	}
+	if mask&reqTxn != 0 {
+		b = appendTxnArgs(b, r.Txn)
+	}
+	if mask&reqAdmin != 0 {
+		b = appendAdminArgs(b, r.Admin)
+	}
+	return b
+}
+
+func readRequest(d *decoder, r *Request) {
+	r.Kind = Kind(d.enum(byte(Checksum)))
+	mask := d.uint()
+	r.Reverse = mask&reqReverse != 0
+	r.Key = d.bytes()
+	if mask&reqLock != 0 {
+		r.Lock = LockStrength(d.enum(byte(LockExclusive)))
+		r.Wait = WaitPolicy(d.enum(byte(WaitSkip)))
+	}
+	if mask&reqEnd != 0 {
+		r.End = d.bytes()
+	}
+	if mask&reqValue != 0 {
+		r.Value = d.bytes()
+	}
+	if mask&reqExpect != 0 {
+		r.Expect = Expect{Kind: ExpectKind(d.enum(byte(ExpectFresh))), Version: d.ts()}
+	}
+	if mask&reqSeq != 0 {
+		r.Seq = Seq(d.int32())
+	}
+	if mask&reqDelta != 0 {
+		r.Delta = d.int()
+	}
+	if mask&reqScan != 0 {
+		r.Scan = &ScanOptions{}
+		readScanOptions(d, r.Scan)
+	}
+	if mask&reqRefresh != 0 {
+		r.RefreshFrom = d.ts()
+	}
+	if mask&reqTxn != 0 {
+		r.Txn = &TxnArgs{}
+		readTxnArgs(d, r.Txn)
+	}
+	if mask&reqAdmin != 0 {
+		r.Admin = &AdminArgs{}
+		readAdminArgs(d, r.Admin)
+	}
+}
+
+func appendScanOptions(b []byte, o *ScanOptions) []byte {
+	b = appendBytes(b, o.Program)
+	b = appendInt(b, o.MaxRows)
+	b = appendInt(b, o.MaxBytes)
+	return appendBool(b, o.KeysOnly)
+}
+
+func readScanOptions(d *decoder, o *ScanOptions) {
+	o.Program, o.MaxRows, o.MaxBytes, o.KeysOnly = d.bytes(), d.int(), d.int(), d.bool()
+}
+
+func appendTxnArgs(b []byte, a *TxnArgs) []byte {
+	b = appendBool(b, a.Commit)
+	b = appendBool(b, a.PushAbort)
+	b = append(b, byte(a.Status))
+	b = appendList(b, a.Locks, appendSpan)
+	b = appendList(b, a.InFlight, appendInFlight)
+	b = appendList(b, a.Ignored, appendInterval)
+	b = appendTS(b, a.Deadline)
+	b = appendTS(b, a.PushTo)
+	return appendMeta(b, &a.Pushee)
+}
+
+func readTxnArgs(d *decoder, a *TxnArgs) {
+	a.Commit, a.PushAbort = d.bool(), d.bool()
+	a.Status = TxnStatus(d.enum(byte(Aborted)))
+	a.Locks = readList(d, readSpan)
+	a.InFlight = readList(d, readInFlight)
+	a.Ignored = readList(d, readInterval)
+	a.Deadline, a.PushTo = d.ts(), d.ts()
+	readMeta(d, &a.Pushee)
+}
+
+func appendInFlight(b []byte, w *InFlightWrite) []byte {
+	return appendInt(appendBytes(b, w.Key), int64(w.Seq))
+}
+
+func readInFlight(d *decoder, w *InFlightWrite) { w.Key, w.Seq = d.bytes(), Seq(d.int32()) }
+
+func appendAdminArgs(b []byte, a *AdminArgs) []byte {
+	b = appendNode(b, &a.Node)
+	b = appendList(b, a.Add, appendNode)
+	b = appendList(b, a.Remove, appendNode)
+	b = appendUint(b, a.ExpectGeneration)
+	return appendTS(b, a.Threshold)
+}
+
+func readAdminArgs(d *decoder, a *AdminArgs) {
+	readNode(d, &a.Node)
+	a.Add = readList(d, readNode)
+	a.Remove = readList(d, readNode)
+	a.ExpectGeneration = d.uint()
+	a.Threshold = d.ts()
+}
