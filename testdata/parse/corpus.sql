@@ -1,0 +1,109 @@
+SELECT abalance FROM pgbench_accounts WHERE aid = 312345;
+
+UPDATE pgbench_accounts SET abalance = abalance + -4213 WHERE aid = 77
+
+INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (3, 1, 4711, -20, CURRENT_TIMESTAMP)
+
+INSERT INTO t (a, b, c) VALUES (1, 'one', 1.5), (2, 'it''s', -2.5e10), (3000000000, NULL, .5) ON CONFLICT (a) DO UPDATE SET b = excluded.b || '!', c = t.c + 1 WHERE t.c < 100 RETURNING *, a + 1 AS next
+
+SELECT a, count(*) FROM t WHERE b = 'x' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10 OFFSET 20
+
+SELECT a % 10 AS k, sum(b) FROM t GROUP BY k HAVING sum(b) > 1000 ORDER BY k
+
+SELECT * FROM orders o JOIN lines l ON o.id = l.order_id AND l.kind = 'A' LEFT JOIN c USING (id) WHERE o.total BETWEEN 10 AND 20.5 AND o.name LIKE 'a%' ESCAPE '#'
+
+SELECT l_returnflag, sum(l_extendedprice * (1 - l_discount)) FROM lineitem WHERE l_shipdate <= date '1998-12-01' - interval '90 day' GROUP BY l_returnflag ORDER BY l_returnflag
+
+SELECT CAST(a AS numeric(10,2)), b::varchar(5), '5'::int8, -5::int4, interval '1' day, timestamp(3) '2020-01-01' FROM t
+
+SELECT - 5, - - 5, -2147483648, 2147483648, -9223372036854775808, 9223372036854775808, 99999999999999999999999, -1.5, 0005
+
+SELECT CASE WHEN a = 1 THEN 'one' WHEN a = 2 THEN 'two' ELSE 'many' END, coalesce(b, 0), nullif(c, '') FROM t
+
+WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 100) SELECT sum(n) FROM r
+
+SELECT a, row_number() OVER (PARTITION BY b ORDER BY c DESC NULLS LAST ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t WINDOW w AS (ORDER BY 1)
+
+DELETE FROM t USING u WHERE t.id = u.id AND u.flag IN (1, 2, 3) AND NOT EXISTS (SELECT 1 FROM v WHERE v.id = t.id)
+
+SELECT ARRAY[1, 2, 3], a[1:2], '{"a": 1}'::jsonb -> 'a' ->> 0, x IS DISTINCT FROM 'y', ROW(1, 'a') = ANY ('{}') FROM t FOR UPDATE SKIP LOCKED
+
+SELECT E'a\nb', B'101', X'1F', N'n', U&'d\0061t', $$dollar 'quoted'$$, $tag$ $$ $tag$, "quoted ""id""" FROM "T"
+
+SELECT /* a comment */ 1 -- and a line
+
+(SELECT 1) UNION (SELECT 2) EXCEPT SELECT 3 ORDER BY 1 LIMIT ALL
+
+SELECT DISTINCT ON (a, 1) a, b FROM t ORDER BY a, b
+
+SELECT x FROM t WHERE x = $1 AND y > 5 AND z AT TIME ZONE 'UTC' < now()
+
+VALUES (1, 'a'), (2, 'b')
+
+SELECT extract(year FROM d), substring('abc' FROM 2 FOR 1), position('a' IN 'b'), overlay('abc' PLACING 'x' FROM 2), trim(both ' ' FROM s), d IS NOT NULL FROM t
+
+SELECT * FROM generate_series(1, 10) WITH ORDINALITY AS g (x, n), LATERAL (SELECT g.x + 1) s
+
+MERGE INTO t USING u ON t.id = u.id WHEN MATCHED THEN UPDATE SET a = 1 WHEN NOT MATCHED THEN INSERT VALUES (u.id, 2)
+
+CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a numeric(10,2) DEFAULT 0 NOT NULL CHECK (a >= 0), b text COLLATE "C" REFERENCES u (b) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED, UNIQUE (a, b))
+
+CREATE TABLE IF NOT EXISTS s.t2 AS SELECT * FROM t WITH NO DATA
+
+CREATE UNIQUE INDEX CONCURRENTLY i ON t USING btree (lower(a), b DESC NULLS FIRST) INCLUDE (c) WHERE d > 0
+
+ALTER TABLE t ADD COLUMN x int DEFAULT 5, DROP COLUMN y CASCADE, ALTER COLUMN z TYPE bigint USING z::bigint, ADD CONSTRAINT ck CHECK (x > 0) NOT VALID
+
+DROP TABLE IF EXISTS a, b.c CASCADE
+
+CREATE OR REPLACE VIEW v (a, b) AS SELECT 1, 2 WITH LOCAL CHECK OPTION
+
+CREATE SEQUENCE s AS bigint START WITH 5 INCREMENT BY 2 CACHE 10 OWNED BY t.id
+
+CREATE FUNCTION f(a int, b text DEFAULT 'x') RETURNS TABLE (c int) LANGUAGE sql STABLE AS $f$ SELECT a $f$
+
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy')
+
+CREATE TRIGGER tr BEFORE INSERT OR UPDATE OF a ON t FOR EACH ROW WHEN (new.a > 0) EXECUTE FUNCTION f('x')
+
+BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE
+
+SAVEPOINT s
+
+ROLLBACK TO SAVEPOINT s
+
+SET LOCAL search_path TO a, "B"
+
+SHOW ALL
+
+EXPLAIN (ANALYZE, BUFFERS off, FORMAT json) SELECT 1
+
+COPY t (a, b) FROM STDIN WITH (FORMAT csv, HEADER true, DELIMITER ';')
+
+PREPARE p (int, text) AS SELECT $1, $2
+
+EXECUTE p(1, 'x')
+
+DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT 1
+
+FETCH FORWARD 10 FROM c
+
+GRANT SELECT (a), INSERT ON t TO bob WITH GRANT OPTION
+
+LISTEN ch
+
+NOTIFY ch, 'payload'
+
+TRUNCATE a, b RESTART IDENTITY CASCADE
+
+VACUUM (ANALYZE) t
+
+COMMENT ON COLUMN t.a IS 'text'
+
+DO $$ BEGIN RAISE NOTICE 'x'; END $$
+
+CREATE ROLE bob LOGIN PASSWORD 'x' VALID UNTIL '2030-01-01'
+
+REFRESH MATERIALIZED VIEW CONCURRENTLY mv
+
+LOCK TABLE t IN ACCESS EXCLUSIVE MODE NOWAIT
