@@ -50,11 +50,14 @@ func appendStats(b []byte, s *BatchStats) []byte {
 	b = appendInt(b, s.RowsScanned)
 	b = appendInt(b, s.BytesScanned)
 	b = appendInt(b, s.Proposals)
-	return appendInt(b, s.LockWaitNanos)
+	b = appendInt(b, s.LockWaitNanos)
+	b = appendInt(b, s.Ranges)
+	return appendInt(b, s.RPCs)
 }
 
 func readStats(d *decoder, s *BatchStats) {
 	s.RowsScanned, s.BytesScanned, s.Proposals, s.LockWaitNanos = d.int(), d.int(), d.int(), d.int()
+	s.Ranges, s.RPCs = d.int(), d.int()
 }
 
 // Bits of a header's mask.
@@ -65,6 +68,7 @@ const (
 	headCarried
 	headCanRefresh
 	headTimeout
+	headNoIntents
 )
 
 func appendHeader(b []byte, h *Header) []byte {
@@ -79,6 +83,7 @@ func appendHeader(b []byte, h *Header) []byte {
 	set(headIgnored, h.Ignored != nil)
 	set(headCarried, h.Carried != nil)
 	set(headCanRefresh, h.CanRefresh)
+	set(headNoIntents, h.NoIntents)
 	set(headTimeout, h.LockTimeoutNanos != 0)
 	b = append(b, mask)
 	b = appendInt(b, int64(h.RangeID))
@@ -121,6 +126,7 @@ func readHeader(d *decoder, h *Header) {
 		h.Carried = readList(d, readCarried)
 	}
 	h.CanRefresh = mask&headCanRefresh != 0
+	h.NoIntents = mask&headNoIntents != 0
 	if mask&headTimeout != 0 {
 		h.LockTimeoutNanos = d.int()
 	}
@@ -274,6 +280,9 @@ func appendTxnArgs(b []byte, a *TxnArgs) []byte {
 	b = appendList(b, a.Ignored, appendInterval)
 	b = appendTS(b, a.Deadline)
 	b = appendTS(b, a.PushTo)
+	b = appendTS(b, a.PusheeSeen)
+	b = appendBool(b, a.Forget)
+	b = appendList(b, a.Waits, appendWaitEdge)
 	return appendMeta(b, &a.Pushee)
 }
 
@@ -283,7 +292,9 @@ func readTxnArgs(d *decoder, a *TxnArgs) {
 	a.Locks = readList(d, readSpan)
 	a.InFlight = readList(d, readInFlight)
 	a.Ignored = readList(d, readInterval)
-	a.Deadline, a.PushTo = d.ts(), d.ts()
+	a.Deadline, a.PushTo, a.PusheeSeen = d.ts(), d.ts(), d.ts()
+	a.Forget = d.bool()
+	a.Waits = readList(d, readWaitEdge)
 	readMeta(d, &a.Pushee)
 }
 
@@ -292,6 +303,14 @@ func appendInFlight(b []byte, w *InFlightWrite) []byte {
 }
 
 func readInFlight(d *decoder, w *InFlightWrite) { w.Key, w.Seq = d.bytes(), Seq(d.int32()) }
+
+func appendWaitEdge(b []byte, e *WaitEdge) []byte {
+	return appendTS(appendTxnID(appendTxnID(b, e.Waiter), e.Blocker), e.StartTS)
+}
+
+func readWaitEdge(d *decoder, e *WaitEdge) {
+	e.Waiter, e.Blocker, e.StartTS = d.txnID(), d.txnID(), d.ts()
+}
 
 func appendAdminArgs(b []byte, a *AdminArgs) []byte {
 	b = appendNode(b, &a.Node)

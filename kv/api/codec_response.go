@@ -16,6 +16,7 @@ const (
 	respTxn
 	respRange
 	respParts
+	respWaits
 )
 
 func responseMask(r *Response) (mask uint64) {
@@ -34,9 +35,10 @@ func responseMask(r *Response) (mask uint64) {
 	set(respEncoded, r.Encoded != nil || r.Result != nil)
 	set(respLocked, r.Locked != nil)
 	set(respResume, r.Resume != nil)
-	set(respNumber, r.Number != 0)
+	set(respNumber, r.Number != 0 || r.Result != nil)
 	set(respTxn, r.Txn != nil)
 	set(respRange, r.Range != nil)
+	set(respWaits, r.Waits != nil)
 	set(respParts, r.Parts != nil)
 	return mask
 }
@@ -67,7 +69,7 @@ func appendResponse(b []byte, r *Response) []byte {
 		b = appendBytes(b, r.Resume)
 	}
 	if mask&respNumber != 0 {
-		b = appendInt(b, r.Number)
+		b = appendInt(b, resultRows(r))
 	}
 	if mask&respTxn != 0 {
 		b = appendRecord(b, r.Txn)
@@ -75,10 +77,24 @@ func appendResponse(b []byte, r *Response) []byte {
 	if mask&respRange != 0 {
 		b = appendRangeInfo(b, r.Range)
 	}
+	if mask&respWaits != 0 {
+		b = appendList(b, r.Waits, appendWaitEdge)
+	}
 	if mask&respParts != 0 {
 		b = appendList(b, r.Parts, appendResponse)
 	}
 	return b
+}
+
+// resultRows is Number, and for a scan with a program the rows of its result:
+// once encoded only the evaluator could count them, and whoever splits a limited
+// scan over ranges needs the number.
+func resultRows(r *Response) int64 {
+	if r.Number == 0 && r.Result != nil {
+		rows, _ := r.Result.Size()
+		return rows
+	}
+	return r.Number
 }
 
 func readResponse(d *decoder, r *Response) { readResponseAt(d, r, 0) }
@@ -116,6 +132,9 @@ func readResponseAt(d *decoder, r *Response, depth int) {
 	if mask&respRange != 0 {
 		r.Range = &RangeInfo{}
 		readRangeInfo(d, r.Range)
+	}
+	if mask&respWaits != 0 {
+		r.Waits = readList(d, readWaitEdge)
 	}
 	if mask&respParts != 0 {
 		if depth > 0 {

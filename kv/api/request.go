@@ -250,6 +250,15 @@ type Header struct {
 	Gateway ids.NodeID
 	// LockTimeoutNanos bounds lock waits (0: none): 55P03.
 	LockTimeoutNanos int64
+	// ObservedAt is what the coordinator knows of nodes' clocks. It stays on the
+	// sender's node: kv/route puts the target's into Txn.Observed.
+	ObservedAt []ObservedTimestamp
+}
+
+// ObservedTimestamp is a node's clock when a transaction's snapshot first met it.
+type ObservedTimestamp struct {
+	Node ids.NodeID
+	TS   hlc.Timestamp
 }
 
 // CarriedWrite is a buffered write that a read must see. The newest one at or
@@ -290,7 +299,8 @@ type Response struct {
 	// Resume is where a bounded scan goes on (a start key; for a reverse scan an
 	// exclusive end); nil when the span is exhausted.
 	Resume Key
-	// Number answers Increment, Checksum (as bits) and counts.
+	// Number answers Increment, Checksum (as bits) and counts; an Encoded result
+	// comes with its count of rows.
 	Number int64
 	// Txn is a transaction's state after PushTxn, QueryTxn, HeartbeatTxn.
 	Txn *TxnRecord
@@ -329,6 +339,9 @@ type BatchResponse struct {
 	// transaction: values above it are not uncertain on that node.
 	Observed hlc.Timestamp
 	Node     ids.NodeID
+	// ObservedAt lists Node and Observed of each node that took part, when
+	// kv/route merged several answers; it is not encoded.
+	ObservedAt []ObservedTimestamp
 	// Stats counts the work for EXPLAIN ANALYZE.
 	Stats BatchStats
 }
@@ -338,6 +351,9 @@ type BatchStats struct {
 	RowsScanned, BytesScanned int64
 	Proposals                 int64
 	LockWaitNanos             int64
+	// Ranges and RPCs count ranges reached and requests to other nodes; kv/route
+	// fills them.
+	Ranges, RPCs int64
 }
 
 // ScanResult is what an evaluator made of a scan.
