@@ -97,7 +97,7 @@ type MemNode struct {
 	id       ids.NodeID
 	ctx      context.Context // ends at Close
 	cancel   context.CancelFunc
-	handlers [256]handlerSet
+	handlers handlerTable
 	onChange []func(ids.NodeID, bool)
 	wg       sync.WaitGroup
 
@@ -122,13 +122,19 @@ type memMessage struct {
 func (n *MemNode) Self() ids.NodeID { return n.id }
 
 // Handle implements Peers.
-func (n *MemNode) Handle(m Method, h Handler) { n.handlers[m].call = h }
+func (n *MemNode) Handle(m Method, h Handler) {
+	n.handlers.set(m, func(s *handlerSet) { s.call = h })
+}
 
 // HandleMessage implements Peers.
-func (n *MemNode) HandleMessage(m Method, h MessageHandler) { n.handlers[m].message = h }
+func (n *MemNode) HandleMessage(m Method, h MessageHandler) {
+	n.handlers.set(m, func(s *handlerSet) { s.message = h })
+}
 
 // HandleStream implements Peers.
-func (n *MemNode) HandleStream(m Method, h StreamHandler) { n.handlers[m].stream = h }
+func (n *MemNode) HandleStream(m Method, h StreamHandler) {
+	n.handlers.set(m, func(s *handlerSet) { s.stream = h })
+}
 
 // OnPeerChange implements Peers.
 func (n *MemNode) OnPeerChange(f func(ids.NodeID, bool)) { n.onChange = append(n.onChange, f) }
@@ -204,7 +210,7 @@ func (n *MemNode) Call(ctx context.Context, to ids.NodeID, _ Class, m Method, pa
 			return nil, err
 		}
 	}
-	h := t.handlers[m].call
+	h := t.handlers.get(m).call
 	if h == nil {
 		return nil, &RemoteError{fmt.Sprintf("no handler for method %d", m)}
 	}
@@ -290,7 +296,7 @@ func (n *MemNode) deliver(q *memQueue, to ids.NodeID) {
 			if t == nil || cut || !t.enter() {
 				continue
 			}
-			if h := t.handlers[it.m].message; h != nil {
+			if h := t.handlers.get(it.m).message; h != nil {
 				h(n.id, it.payload)
 			}
 			t.wg.Done()
@@ -304,7 +310,7 @@ func (n *MemNode) Stream(ctx context.Context, to ids.NodeID, m Method, header []
 	if err != nil {
 		return nil, err
 	}
-	h := t.handlers[m].stream
+	h := t.handlers.get(m).stream
 	if h == nil {
 		return nil, &RemoteError{fmt.Sprintf("no stream handler for method %d", m)}
 	}

@@ -32,7 +32,7 @@ type Node struct {
 	self  atomic.Int32
 	// cluster is a string, set once known.
 	cluster  atomic.Value
-	handlers [256]handlerSet
+	handlers handlerTable
 	inflight sync.WaitGroup
 
 	mu struct {
@@ -45,10 +45,35 @@ type Node struct {
 	}
 }
 
+// handlerSet is what may be registered for one method.
 type handlerSet struct {
 	call    Handler
 	message MessageHandler
 	stream  StreamHandler
+}
+
+// handlerTable may be added to while it is read: a node answers to join and
+// gossip before it has a store.
+type handlerTable struct {
+	mu    sync.Mutex
+	table [256]atomic.Pointer[handlerSet]
+}
+
+var noHandlers handlerSet
+
+func (t *handlerTable) get(m Method) *handlerSet {
+	if h := t.table[m].Load(); h != nil {
+		return h
+	}
+	return &noHandlers
+}
+
+func (t *handlerTable) set(m Method, change func(*handlerSet)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := *t.get(m)
+	change(&h)
+	t.table[m].Store(&h)
 }
 
 type peerKey struct {
@@ -79,13 +104,19 @@ func (n *Node) SetIdentity(self ids.NodeID, cluster string) {
 func (n *Node) Self() ids.NodeID { return ids.NodeID(n.self.Load()) }
 
 // Handle implements Peers.
-func (n *Node) Handle(m Method, h Handler) { n.handlers[m].call = h }
+func (n *Node) Handle(m Method, h Handler) {
+	n.handlers.set(m, func(s *handlerSet) { s.call = h })
+}
 
 // HandleMessage implements Peers.
-func (n *Node) HandleMessage(m Method, h MessageHandler) { n.handlers[m].message = h }
+func (n *Node) HandleMessage(m Method, h MessageHandler) {
+	n.handlers.set(m, func(s *handlerSet) { s.message = h })
+}
 
 // HandleStream implements Peers.
-func (n *Node) HandleStream(m Method, h StreamHandler) { n.handlers[m].stream = h }
+func (n *Node) HandleStream(m Method, h StreamHandler) {
+	n.handlers.set(m, func(s *handlerSet) { s.stream = h })
+}
 
 // OnPeerChange implements Peers.
 func (n *Node) OnPeerChange(f func(ids.NodeID, bool)) {
@@ -135,7 +166,7 @@ var errNodeClosed = errors.New("this node is stopping")
 // Call implements Peers.
 func (n *Node) Call(ctx context.Context, to ids.NodeID, c Class, m Method, payload []byte) ([]byte, error) {
 	if to == n.Self() && to != 0 {
-		h := n.handlers[m].call
+		h := n.handlers.get(m).call
 		if h == nil {
 			return nil, &RemoteError{fmt.Sprintf("no handler for method %d", m)}
 		}

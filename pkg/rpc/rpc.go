@@ -75,8 +75,8 @@ type Peers interface {
 	// Stream sends header and the bytes of r on the bulk connection and waits
 	// for the answer.
 	Stream(ctx context.Context, to ids.NodeID, m Method, header []byte, r io.Reader) ([]byte, error)
-	// Handle, HandleMessage and HandleStream register handlers; call them before
-	// the network starts.
+	// Handle, HandleMessage and HandleStream register handlers. Until then a call
+	// is answered by an error and a message is dropped.
 	Handle(m Method, h Handler)
 	HandleMessage(m Method, h MessageHandler)
 	HandleStream(m Method, h StreamHandler)

@@ -102,7 +102,7 @@ func (s *inbound) frame(f frame) {
 	case framePing:
 		s.c.send(frame{kind: framePong})
 	case frameMessage:
-		if h := s.n.handlers[f.method].message; h != nil {
+		if h := s.n.handlers.get(f.method).message; h != nil {
 			h(s.from, f.payload)
 		}
 	case frameRequest:
@@ -118,7 +118,7 @@ func (s *inbound) frame(f frame) {
 }
 
 func (s *inbound) request(f frame) {
-	h := s.n.handlers[f.method].call
+	h := s.n.handlers.get(f.method).call
 	if h == nil {
 		s.c.send(frame{kind: frameError, id: f.id, payload: fmt.Appendf(nil, "no handler for method %d", f.method)})
 		return
@@ -147,7 +147,7 @@ func (s *inbound) request(f frame) {
 
 // stream serves a connection that turned into a stream.
 func (s *inbound) stream(open frame) {
-	h := s.n.handlers[open.method].stream
+	h := s.n.handlers.get(open.method).stream
 	if h == nil {
 		s.c.send(frame{kind: frameError, payload: fmt.Appendf(nil, "no stream handler for method %d", open.method)})
 		return
