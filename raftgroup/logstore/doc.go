@@ -1,0 +1,16 @@
+// Package logstore keeps the Raft logs and votes of a node's groups: the seam
+// that raftgroup hands to hashicorp/raft, one file per group (raft-boltdb) and a
+// twin in memory.
+//
+// Invariants:
+//  1. A store is monotonic: it never holds a gap, so that Raft drops a whole old
+//     log instead of keeping a divergent one behind a gap.
+//  2. The vote (term and candidate) changes in one write, and so does each other
+//     value. A crash never shows half of a vote.
+//  3. A missing key answers an error that reads exactly "not found"; Raft
+//     compares the text.
+//  4. A write or sync error ends the process, because Raft would run on.
+//  5. The head of a log is never truncated past what its owner wants to keep.
+//
+// The package refuses to know what entries mean.
+package logstore

@@ -1,0 +1,33 @@
+package logstore
+
+import (
+	"errors"
+
+	"github.com/hashicorp/raft"
+	"github.com/pamirdb/pamir/pkg/ids"
+)
+
+// ErrNotFound is what a missing stable key answers; Raft compares its text.
+var ErrNotFound = errors.New("not found")
+
+// Store is one group's log and stable values.
+type Store interface {
+	raft.LogStore
+	raft.MonotonicLogStore
+	raft.StableStore
+	// SetHooks registers f, called with entries just before they are written,
+	// and keep, which tells the lowest index that truncating the head must leave.
+	SetHooks(appending func([]*raft.Log), keep func() uint64)
+	// Wipe deletes all entries, and keeps the stable values.
+	Wipe() error
+	// Bytes approximates the size of the entries held.
+	Bytes() int64
+	Close() error
+}
+
+// Dir opens the stores of a node.
+type Dir interface {
+	Open(r ids.RangeID) (Store, error)
+	// Remove deletes a store for good; it must be closed.
+	Remove(r ids.RangeID) error
+}
