@@ -41,6 +41,18 @@ func command(t *testing.T, d *datadriven.TestData) string {
 		return "no error"
 	case "template":
 		return templateCommand(d.Input)
+	case "mysql":
+		return each(d.Input, ParseMySQL, formatted)
+	case "split":
+		var b strings.Builder
+		for st, err := range SplitMySQLDump(strings.NewReader(d.Input)) {
+			if err != nil {
+				b.WriteString(describe(err))
+				continue
+			}
+			b.WriteString(formatted(st))
+		}
+		return b.String()
 	case "normalize":
 		return Normalize(d.Input)
 	}
@@ -319,4 +331,33 @@ func FuzzTemplate(f *testing.F) {
 		f.Add(sql)
 	}
 	f.Fuzz(func(t *testing.T, sql string) { restores(t, sql) })
+}
+
+// FuzzMySQL: no text crashes the MySQL dialect, neither as a statement nor as a
+// dump, and what it makes can be printed.
+func FuzzMySQL(f *testing.F) {
+	raw, err := os.ReadFile("../../testdata/parse/golden/mysql")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, test := range strings.Split(string(raw), "mysql\n") {
+		sql, _, _ := strings.Cut(test, "\n----")
+		f.Add(sql)
+	}
+	f.Fuzz(func(t *testing.T, sql string) {
+		all, err := ParseMySQL(sql)
+		var te *types.Error
+		if err != nil && (!errors.As(err, &te) || len(te.Code) != 5) {
+			t.Fatalf("%.200q: %.200v", sql, err)
+		}
+		for _, st := range all {
+			if st.Node == nil || reflect.ValueOf(st.Node).IsNil() {
+				t.Fatalf("%.200q: no tree", sql)
+			}
+			Dump(st.Node)
+		}
+		for range SplitMySQLDump(strings.NewReader(sql)) {
+			continue
+		}
+	})
 }

@@ -655,4 +655,3 @@ func (l Literal) Const(sql string, negated bool, location int) *ast.A_Const {
 func (l Literal) Key(sql string) string {
 	return l.Class.String() + " " + strconv.Quote(l.Text(sql))
 }
-
