@@ -1,0 +1,339 @@
+package copyfmt
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/pamirdb/pamir/sql/types"
+)
+
+const readerBuffer = 256 << 10
+
+// badFormat is SQLSTATE bad_copy_file_format.
+const badFormat = "22P04"
+
+// Reader takes rows out of a stream.
+type Reader struct {
+	src   io.Reader
+	o     Options
+	names []string
+
+	buf        []byte
+	start, end int
+	eof        bool
+	line       int
+	begun      bool
+	fields     []Field
+	scratch    []byte
+	crlf       bool
+}
+
+// NewReader returns a reader of rows that have one field for each name.
+func NewReader(src io.Reader, o Options, names []string) *Reader {
+	return &Reader{src: src, o: o, names: names, buf: make([]byte, readerBuffer), fields: make([]Field, 0, len(names))}
+}
+
+// Line is the number of the last row's line, from 1, for error contexts.
+func (r *Reader) Line() int { return r.line }
+
+// Read returns the next row; its fields are valid until the next call. io.EOF
+// ends the data.
+func (r *Reader) Read() ([]Field, error) {
+	if !r.begun {
+		r.begun = true
+		if r.o.Header || r.o.HeaderMatch {
+			if err := r.header(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	fields, err := r.row()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(fields) < len(r.names):
+		return nil, r.bad(fmt.Sprintf("missing data for column %q", r.names[len(fields)]))
+	case len(fields) > len(r.names):
+		return nil, r.bad("extra data after last expected column")
+	}
+	return fields, nil
+}
+
+func (r *Reader) bad(msg string) error { return &types.Error{Code: badFormat, Message: msg} }
+
+func (r *Reader) header() error {
+	fields, err := r.row()
+	if err == io.EOF {
+		return nil
+	}
+	if err != nil || !r.o.HeaderMatch {
+		return err
+	}
+	if len(fields) != len(r.names) {
+		return r.bad(fmt.Sprintf("wrong number of fields in header line: got %d, expected %d", len(fields), len(r.names)))
+	}
+	for i, f := range fields {
+		if string(f.Text) != r.names[i] {
+			return r.bad(fmt.Sprintf("column name mismatch in header line field %d: got %q, expected %q", i+1, f.Text, r.names[i]))
+		}
+	}
+	return nil
+}
+
+// row splits one row, of any number of fields.
+func (r *Reader) row() ([]Field, error) {
+	line, err := r.next()
+	if err != nil {
+		return nil, err
+	}
+	r.fields, r.scratch = r.fields[:0], r.scratch[:0]
+	if len(r.names) == 0 && len(line) == 0 {
+		return r.fields, nil
+	}
+	if r.o.CSV {
+		return r.splitCSV(line)
+	}
+	return r.splitText(line), nil
+}
+
+// next returns the bytes of one row without its line end.
+func (r *Reader) next() ([]byte, error) {
+	scanned, quoted := 0, false
+	for {
+		for window := r.buf[r.start:r.end]; ; {
+			nl := bytes.IndexByte(window[scanned:], '\n')
+			if nl < 0 {
+				break
+			}
+			if r.o.CSV && r.inQuotes(window[scanned:scanned+nl], &quoted) {
+				scanned += nl + 1
+				continue
+			}
+			if !r.o.CSV && r.escaped(window[:scanned+nl]) {
+				scanned += nl + 1
+				continue
+			}
+			line := window[:scanned+nl]
+			r.start += scanned + nl + 1
+			r.line++
+			return r.finish(line)
+		}
+		// Keep the state of what was scanned only up to the last line end; the rest
+		// is looked at again with more data.
+		if r.eof {
+			if r.start == r.end {
+				return nil, io.EOF
+			}
+			line := r.buf[r.start:r.end]
+			if r.o.CSV && r.inQuotes(line[scanned:], &quoted) {
+				return nil, r.bad("unterminated CSV quoted field")
+			}
+			r.start = r.end
+			r.line++
+			return r.finish(line)
+		}
+		if err := r.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// finish strips a carriage return and recognizes the end-of-data marker.
+func (r *Reader) finish(line []byte) ([]byte, error) {
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	if len(line) == 2 && line[0] == '\\' && line[1] == '.' {
+		r.start, r.eof = r.end, true
+		// The rest of the stream is not looked at, but must be taken.
+		_, err := io.Copy(io.Discard, r.src)
+		if err != nil {
+			return nil, err
+		}
+		return nil, io.EOF
+	}
+	return line, nil
+}
+
+// inQuotes follows the quotes of a piece of CSV and reports whether it ends
+// inside of a quoted field.
+func (r *Reader) inQuotes(piece []byte, quoted *bool) bool {
+	q, esc := r.o.Quote, r.o.Escape
+	for i := 0; i < len(piece); i++ {
+		switch c := piece[i]; {
+		case *quoted && c == esc && esc != q && i+1 < len(piece) && (piece[i+1] == q || piece[i+1] == esc):
+			i++
+		case c == q:
+			*quoted = !*quoted // a doubled quote flips twice
+		}
+	}
+	return *quoted
+}
+
+// escaped reports whether a line end is preceded by an odd run of backslashes.
+func (r *Reader) escaped(before []byte) bool {
+	n := 0
+	for n < len(before) && before[len(before)-1-n] == '\\' {
+		n++
+	}
+	return n%2 == 1
+}
+
+// fill reads more, moving or growing the buffer.
+func (r *Reader) fill() error {
+	if r.start > 0 {
+		r.end = copy(r.buf, r.buf[r.start:r.end])
+		r.start = 0
+	}
+	if r.end == len(r.buf) {
+		if len(r.buf) >= MaxRowBytes {
+			return &types.Error{Code: "54000", Message: "COPY row is too long"}
+		}
+		r.buf = append(r.buf, make([]byte, len(r.buf))...)
+	}
+	n, err := r.src.Read(r.buf[r.end:])
+	r.end += n
+	if err == io.EOF {
+		r.eof, err = true, nil
+	}
+	return err
+}
+
+func (r *Reader) splitText(line []byte) []Field {
+	for {
+		field, rest, more := line, []byte(nil), false
+		if i := r.textEnd(line); i >= 0 {
+			field, rest, more = line[:i], line[i+1:], true
+		}
+		switch {
+		case string(field) == r.o.Null:
+			r.fields = append(r.fields, Field{Null: true})
+		case bytes.IndexByte(field, '\\') < 0:
+			r.fields = append(r.fields, Field{Text: field})
+		default:
+			from := len(r.scratch)
+			r.scratch = appendUnescaped(r.scratch, field)
+			r.fields = append(r.fields, Field{Text: r.scratch[from:len(r.scratch):len(r.scratch)]})
+		}
+		if !more {
+			return r.fields
+		}
+		line = rest
+	}
+}
+
+// textEnd returns where the first field ends; a delimiter behind a backslash is
+// data.
+func (r *Reader) textEnd(line []byte) int {
+	from := 0
+	for {
+		i := bytes.IndexByte(line[from:], r.o.Delimiter)
+		if i < 0 {
+			return -1
+		}
+		if i += from; !r.escaped(line[:i]) {
+			return i
+		}
+		from = i + 1
+	}
+}
+
+// appendUnescaped undoes the text format's backslash sequences.
+func appendUnescaped(dst, src []byte) []byte {
+	for i := 0; i < len(src); i++ {
+		c := src[i]
+		if c != '\\' || i+1 == len(src) {
+			dst = append(dst, c)
+			continue
+		}
+		i++
+		switch c = src[i]; c {
+		case 'b':
+			dst = append(dst, '\b')
+		case 'f':
+			dst = append(dst, '\f')
+		case 'n':
+			dst = append(dst, '\n')
+		case 'r':
+			dst = append(dst, '\r')
+		case 't':
+			dst = append(dst, '\t')
+		case 'v':
+			dst = append(dst, '\v')
+		case '0', '1', '2', '3', '4', '5', '6', '7':
+			v := c - '0'
+			for k := 0; k < 2 && i+1 < len(src) && src[i+1] >= '0' && src[i+1] <= '7'; k++ {
+				i++
+				v = v<<3 | (src[i] - '0')
+			}
+			dst = append(dst, v)
+		case 'x':
+			if i+1 < len(src) && hex(src[i+1]) >= 0 {
+				v := 0
+				for k := 0; k < 2 && i+1 < len(src) && hex(src[i+1]) >= 0; k++ {
+					i++
+					v = v<<4 | hex(src[i])
+				}
+				dst = append(dst, byte(v))
+				continue
+			}
+			dst = append(dst, c)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+func hex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+func (r *Reader) splitCSV(line []byte) ([]Field, error) {
+	o := &r.o
+	for i := 0; ; {
+		from, quoted, in := len(r.scratch), false, false
+	field:
+		for i < len(line) {
+			switch c := line[i]; {
+			case in && c == o.Escape && i+1 < len(line) && (line[i+1] == o.Quote || line[i+1] == o.Escape):
+				r.scratch = append(r.scratch, line[i+1])
+				i++
+			case c == o.Quote:
+				in = !in
+				quoted = true
+			case c == o.Delimiter && !in:
+				break field
+			default:
+				r.scratch = append(r.scratch, c)
+			}
+			i++
+		}
+		if in {
+			return nil, r.bad("unterminated CSV quoted field")
+		}
+		text := r.scratch[from:len(r.scratch):len(r.scratch)]
+		n := len(r.fields)
+		isNull := string(text) == o.Null && (!quoted && !at(o.ForceNotNull, n) || quoted && at(o.ForceNull, n))
+		r.fields = append(r.fields, Field{Text: text, Null: isNull})
+		if i >= len(line) {
+			return r.fields, nil
+		}
+		i++ // the delimiter
+		if i == len(line) {
+			empty := Field{Text: []byte{}, Null: o.Null == "" && !at(o.ForceNotNull, n+1)}
+			r.fields = append(r.fields, empty)
+			return r.fields, nil
+		}
+	}
+}
