@@ -131,6 +131,6 @@ func rewriteRows(s *scan) error {
 			return nil
 		}
 		return s.put(oidCol("oid", v.ID), textCol("rulename", "_RETURN"), oidCol("ev_class", v.ID), charCol("ev_type", '1'),
-			charCol("ev_enabled", 'O'), boolCol("is_instead", true), textCol("ev_action", v.Query))
+			charCol("ev_enabled", 'O'), boolCol("is_instead", true), textCol("ev_qual", "<>"), textCol("ev_action", v.Query))
 	})
 }

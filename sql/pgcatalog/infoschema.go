@@ -299,3 +299,10 @@ func characterSetsRows(s *scan) error {
 	return s.put(textCol("character_set_name", "UTF8"), textCol("character_repertoire", "UCS"), textCol("form_of_use", "UTF8"),
 		textCol("default_collate_catalog", s.catalogName()), textCol("default_collate_schema", "pg_catalog"), textCol("default_collate_name", "C"))
 }
+
+// Domains of information_schema, by the oids that the facts have.
+const (
+	infoCardinal   types.OID = 13221
+	infoIdentifier types.OID = 13226
+	infoTimestamp  types.OID = 13232
+)

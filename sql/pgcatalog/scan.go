@@ -86,7 +86,7 @@ func makeTables() *tableSet {
 		}
 		cols := make([]catalog.Column, len(r.Columns))
 		for i, c := range r.Columns {
-			cols[i] = catalog.Column{ID: catalog.ColumnID(i + 1), Name: c.Name, Type: c.Type, NotNull: c.NotNull}
+			cols[i] = catalog.Column{ID: catalog.ColumnID(i + 1), Name: c.Name, Type: baseType(c.Type), NotNull: c.NotNull}
 		}
 		set.add(r.OID, schema, r.Name, r.RowType, cols, makers[r.Schema+"."+r.Name])
 	}
@@ -94,6 +94,23 @@ func makeTables() *tableSet {
 		set.add(internalOID+types.OID(i), catalog.PamirInternalOID, t.name, 0, t.columns, t.rows)
 	}
 	return set
+}
+
+// baseType replaces a domain of information_schema by what it is over: clients
+// see plain types either way.
+func baseType(t types.Type) types.Type {
+	if _, ok := types.Lookup(t.OID); ok {
+		return t
+	}
+	switch t.OID {
+	case infoCardinal:
+		return types.Of(types.Int4OID)
+	case infoIdentifier:
+		return types.Of(types.NameOID)
+	case infoTimestamp:
+		return types.Of(types.TimestampTZOID)
+	}
+	return types.Of(types.VarCharOID)
 }
 
 func (set *tableSet) add(oid, schema types.OID, name string, rowType types.OID, cols []catalog.Column, rows func(*scan) error) {
