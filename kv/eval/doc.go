@@ -1,4 +1,23 @@
 // Package eval evaluates batches at a range's leaseholder: it sequences them
-// through latches and locks, reads versions and intents, and turns writes into
+// through locks and latches, reads versions and intents, and turns writes into
 // effects, which the range replicates and applies as bytes.
+//
+//	batch ─▶ bounds ─▶ locks ─▶ latches ─▶ lease ─▶ evaluate ─▶ propose ─▶ release ─▶ answer
+//	            ▲                                       │
+//	            └── wait, push, resolve ◀── conflict ───┘
+//
+// It refuses to route, to keep leases and to replicate: that is the Range's.
+//
+// Invariants:
+//  1. What a batch read is in the timestamp cache before its latches are
+//     released, and before the read itself where it takes no latch.
+//  2. A committed version lies above every version of its key and above every
+//     other transaction's read of it.
+//  3. Latches and locks are given back only once the command has applied or
+//     never can.
+//  4. A transaction's fate is decided once: a finished record never changes, and
+//     an aborted one stays as a tombstone until garbage collection, so that
+//     nothing can bring the transaction back.
+//  5. A batch is evaluated as a whole or not at all; an error leaves no effect
+//     but locks.
 package eval

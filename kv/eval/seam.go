@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/kv/mvcc"
 	"github.com/pamirdb/pamir/pkg/hlc"
 	"github.com/pamirdb/pamir/pkg/ids"
 	"github.com/pamirdb/pamir/pkg/keys"
@@ -53,7 +54,4 @@ type Effects struct {
 }
 
 // EffectOp is one put or deletion. A set End deletes [Key, End).
-type EffectOp struct {
-	Key, Value, End []byte
-	Delete          bool
-}
+type EffectOp = mvcc.Op

@@ -1,0 +1,216 @@
+package concurrency
+
+import (
+	"bytes"
+	"sync"
+	"time"
+
+	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/pkg/hlc"
+	"github.com/pamirdb/pamir/pkg/ids"
+)
+
+// edgeLife is how long an edge that another node told of counts. It is a little
+// more than the pause between two probes, which renew it.
+const edgeLife = 500 * time.Millisecond
+
+// Waits is a node's graph of who waits for whom, over all its ranges, and of
+// what probes from other nodes told.
+type Waits struct {
+	mu     sync.Mutex
+	local  map[ids.TxnID][]*Waiter
+	remote map[ids.TxnID]map[ids.TxnID]remoteEdge
+}
+
+type remoteEdge struct {
+	start   hlc.Timestamp
+	expires time.Time
+}
+
+// NewWaits returns an empty graph.
+func NewWaits() *Waits {
+	return &Waits{local: make(map[ids.TxnID][]*Waiter), remote: make(map[ids.TxnID]map[ids.TxnID]remoteEdge)}
+}
+
+// Add enters a waiter; Remove takes it out.
+func (g *Waits) Add(w *Waiter) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.local[w.txn.ID] = append(g.local[w.txn.ID], w)
+}
+
+// Remove takes a waiter out of the graph.
+func (g *Waits) Remove(w *Waiter) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	ws := g.local[w.txn.ID]
+	for i, o := range ws {
+		if o == w {
+			ws = append(ws[:i], ws[i+1:]...)
+			break
+		}
+	}
+	if len(ws) == 0 {
+		delete(g.local, w.txn.ID)
+		return
+	}
+	g.local[w.txn.ID] = ws
+}
+
+// AddRemote enters edges that a probe brought.
+func (g *Waits) AddRemote(edges []api.WaitEdge) {
+	if len(edges) == 0 {
+		return
+	}
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for id, out := range g.remote {
+		for b, e := range out {
+			if now.After(e.expires) {
+				delete(out, b)
+			}
+		}
+		if len(out) == 0 {
+			delete(g.remote, id)
+		}
+	}
+	for _, e := range edges {
+		if g.remote[e.Waiter] == nil {
+			g.remote[e.Waiter] = make(map[ids.TxnID]remoteEdge)
+		}
+		g.remote[e.Waiter][e.Blocker] = remoteEdge{e.StartTS, now.Add(edgeLife)}
+	}
+}
+
+// edge is one step of the graph as a walk sees it.
+type edge struct {
+	api.WaitEdge
+	remote bool
+}
+
+// edges returns what a transaction waits for. The mutex is held.
+func (g *Waits) edges(id ids.TxnID, now time.Time) []edge {
+	var out []edge
+	for _, w := range g.local[id] {
+		bs, _ := w.Blockers()
+		for i := range bs {
+			out = append(out, edge{api.WaitEdge{Waiter: id, Blocker: bs[i].Txn.ID, StartTS: w.txn.StartTS}, false})
+		}
+	}
+	for b, e := range g.remote[id] {
+		if now.Before(e.expires) {
+			out = append(out, edge{api.WaitEdge{Waiter: id, Blocker: b, StartTS: e.start}, true})
+		}
+	}
+	return out
+}
+
+// LeadingTo returns the edges on paths that end at a transaction.
+func (g *Waits) LeadingTo(id ids.TxnID) []api.WaitEdge {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	into := make(map[ids.TxnID][]api.WaitEdge)
+	add := func(from ids.TxnID) {
+		for _, e := range g.edges(from, now) {
+			into[e.Blocker] = append(into[e.Blocker], e.WaitEdge)
+		}
+	}
+	for from := range g.local {
+		add(from)
+	}
+	for from := range g.remote {
+		if g.local[from] == nil {
+			add(from)
+		}
+	}
+	var out []api.WaitEdge
+	seen := map[ids.TxnID]bool{id: true}
+	for todo := []ids.TxnID{id}; len(todo) > 0; todo = todo[1:] {
+		for _, e := range into[todo[0]] {
+			out = append(out, e)
+			if !seen[e.Waiter] {
+				seen[e.Waiter] = true
+				todo = append(todo, e.Waiter)
+			}
+		}
+	}
+	return out
+}
+
+// Check looks for a cycle through w's transaction. It reports whether w must
+// give way; a younger member that waits on this node is told itself, and one on
+// another node finds the cycle there.
+func (g *Waits) Check(w *Waiter) bool {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	path := g.cycle(w.txn.ID, now)
+	if path == nil {
+		w.cycle = false
+		return false
+	}
+	remote := false
+	victim := path[0].WaitEdge
+	for _, e := range path {
+		remote = remote || e.remote
+		if younger(e.WaitEdge, victim) {
+			victim = e.WaitEdge
+		}
+	}
+	if remote && !w.cycle {
+		w.cycle = true
+		return false
+	}
+	if victim.Waiter == w.txn.ID {
+		return true
+	}
+	for _, v := range g.local[victim.Waiter] {
+		v.table.mu.Lock()
+		if v.result == Waiting {
+			v.finish(Victim)
+			v.table.dequeue(v)
+		}
+		v.table.mu.Unlock()
+		break
+	}
+	return false
+}
+
+// younger orders the members of a cycle: everybody must choose the same victim.
+func younger(a, b api.WaitEdge) bool {
+	if c := a.StartTS.Compare(b.StartTS); c != 0 {
+		return c > 0
+	}
+	return bytes.Compare(a.Waiter[:], b.Waiter[:]) > 0
+}
+
+// cycle returns a path of edges from a transaction back to itself, or nil.
+func (g *Waits) cycle(id ids.TxnID, now time.Time) []edge {
+	seen := make(map[ids.TxnID]bool)
+	var path []edge
+	var walk func(ids.TxnID) bool
+	walk = func(at ids.TxnID) bool {
+		for _, e := range g.edges(at, now) {
+			if e.Blocker == id {
+				path = append(path, e)
+				return true
+			}
+			if seen[e.Blocker] {
+				continue
+			}
+			seen[e.Blocker] = true
+			path = append(path, e)
+			if walk(e.Blocker) {
+				return true
+			}
+			path = path[:len(path)-1]
+		}
+		return false
+	}
+	if walk(id) {
+		return path
+	}
+	return nil
+}
