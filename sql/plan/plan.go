@@ -37,6 +37,9 @@ type Flags struct {
 	Volatile bool
 	// Locking plans take row locks.
 	Locking bool
+	// SettingsBound plans hold literals that were read under session settings
+	// (DateStyle, TimeZone, IntervalStyle): good for sessions with the same.
+	SettingsBound bool
 	// Uncacheable plans depend on uncommitted catalog changes or hold constants
 	// that are only good for this run.
 	Uncacheable bool

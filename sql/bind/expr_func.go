@@ -1,0 +1,403 @@
+package bind
+
+import (
+	"strings"
+
+	"github.com/pamirdb/pamir/sql/ast"
+	"github.com/pamirdb/pamir/sql/expr"
+	"github.com/pamirdb/pamir/sql/pgfacts"
+	"github.com/pamirdb/pamir/sql/types"
+)
+
+// funcArgs binds the arguments of a call.
+func (q *query) funcArgs(n *ast.FuncCall) (args []expr.Expr, call pgfacts.FuncCall, err error) {
+	names := stringsOf(n.Funcname)
+	call = pgfacts.FuncCall{Name: names[len(names)-1], Star: n.AggStar, Variadic: n.FuncVariadic}
+	if len(names) > 1 && names[len(names)-2] != "pg_catalog" {
+		return nil, call, types.Errorf(types.CodeUndefinedFunction, "function %s() does not exist", strings.Join(names, ".")).At(position(n.Location))
+	}
+	for i, a := range n.Args {
+		if na, ok := a.(*ast.NamedArgExpr); ok {
+			if call.ArgNames == nil {
+				call.ArgNames = make([]string, len(n.Args))
+			}
+			call.ArgNames[i] = na.Name
+			a = na.Arg
+		}
+		e, err := q.expr(a)
+		if err != nil {
+			return nil, call, err
+		}
+		args = append(args, e)
+		call.Args = append(call.Args, e.Type().OID)
+	}
+	return args, call, nil
+}
+
+func (q *query) funcCall(n *ast.FuncCall) (expr.Expr, error) {
+	isAgg := q.mayAggregate(n)
+	if isAgg {
+		q.inAgg++
+	}
+	args, call, err := q.funcArgs(n)
+	if isAgg {
+		q.inAgg--
+	}
+	if err != nil {
+		return nil, err
+	}
+	ordered, err := q.withinGroup(n, &call)
+	if err != nil {
+		return nil, err
+	}
+	direct := len(args)
+	for _, k := range ordered {
+		args = append(args, k.Arg)
+	}
+	m, err := pgfacts.ResolveFunc(call)
+	if err != nil {
+		return nil, at(err, n.Location)
+	}
+	if m.Proc == nil {
+		return q.b.disguisedCast(args[0], m, n.Location)
+	}
+	if args, err = q.b.callArgs(args, m, n.Location); err != nil {
+		return nil, err
+	}
+	switch {
+	case m.Proc.Kind == 'a' && n.Over == nil:
+		return q.aggregate(n, m, args, direct, ordered)
+	case m.Proc.Kind == 'a' || m.Proc.Kind == 'w':
+		return q.windowCall(n, m, args)
+	case m.Proc.Kind == 'p':
+		return nil, types.Errorf(types.CodeWrongObjectType, "%s is a procedure", m.Proc.Name).WithHint("To call a procedure, use CALL.").At(position(n.Location))
+	}
+	return q.plainCall(n, m, args)
+}
+
+func (q *query) plainCall(n *ast.FuncCall, m *pgfacts.FuncMatch, args []expr.Expr) (expr.Expr, error) {
+	name := m.Proc.Name
+	wrong := func(what string) error {
+		return types.Errorf(types.CodeWrongObjectType, "%s specified, but %s is not an aggregate function", what, name).At(position(n.Location))
+	}
+	switch {
+	case n.AggStar:
+		return nil, types.Errorf(types.CodeWrongObjectType, "%s(*) specified, but %s is not an aggregate function", name, name).At(position(n.Location))
+	case n.AggDistinct:
+		return nil, wrong("DISTINCT")
+	case n.AggWithinGroup:
+		return nil, wrong("WITHIN GROUP")
+	case len(n.AggOrder) > 0:
+		return nil, wrong("ORDER BY")
+	case n.AggFilter != nil:
+		return nil, wrong("FILTER")
+	case n.Over != nil:
+		return nil, types.Errorf(types.CodeWrongObjectType, "OVER specified, but %s is not a window function nor an aggregate function", name).At(position(n.Location))
+	}
+	e := &expr.FuncExpr{Func: m.Proc.OID, Args: args, Typ: types.Of(m.Ret), ReturnSet: m.Proc.RetSet, Variadic: n.FuncVariadic || m.Spread,
+		Collation: inputCollation(args...), Name: name, Location: position(n.Location)}
+	if m.Proc.RetSet {
+		if err := q.allowSet(n.Location); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// allowSet checks that a set-returning function may stand here.
+func (q *query) allowSet(loc int) error {
+	switch q.clause {
+	case clauseSelect, clauseOrderBy, clauseGroupBy, clauseDistinctOn:
+		if q.conditional > 0 {
+			return types.Errorf(types.CodeFeatureNotSupported, "set-returning functions are not allowed in conditional expressions").
+				WithHint("You might be able to move the set-returning function into a LATERAL FROM item.").At(position(loc))
+		}
+		if q.inAgg > 0 {
+			return types.Errorf(types.CodeFeatureNotSupported, "aggregate function calls cannot contain set-returning function calls").
+				WithHint("You might be able to move the set-returning function into a LATERAL FROM item.").At(position(loc))
+		}
+		q.hasSRF = true
+		return nil
+	case clauseFrom, clauseNone:
+		return nil
+	}
+	return types.Errorf(types.CodeFeatureNotSupported, "set-returning functions are not allowed in %s", clauseNames[q.clause]).At(position(loc))
+}
+
+func (b *binder) disguisedCast(e expr.Expr, m *pgfacts.FuncMatch, loc int) (expr.Expr, error) {
+	return b.coerce(e, types.Of(m.Ret), pgfacts.Explicit, "", loc)
+}
+
+// callArgs brings arguments into declared order, coerces them, adds defaults
+// and collects variadic ones.
+func (b *binder) callArgs(args []expr.Expr, m *pgfacts.FuncMatch, loc int) ([]expr.Expr, error) {
+	out := make([]expr.Expr, len(args))
+	for i, e := range args {
+		c, err := b.coerce(e, types.Of(m.ArgTypes[i]), pgfacts.Implicit, "", loc)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = c
+	}
+	if m.Order != nil {
+		sorted := make([]expr.Expr, m.Proc.NArgs)
+		for i, p := range m.Order {
+			sorted[p] = out[i]
+		}
+		out = sorted
+	}
+	if m.Defaults > 0 {
+		if err := b.defaults(&out, m, loc); err != nil {
+			return nil, err
+		}
+	}
+	if m.Spread {
+		elem := types.Of(m.ArgTypes[m.SpreadFrom])
+		arr := &expr.ArrayExpr{Elems: out[m.SpreadFrom:], Typ: types.Of(types.ArrayOf(elem.OID))}
+		out = append(out[:m.SpreadFrom:m.SpreadFrom], arr)
+	}
+	return out, nil
+}
+
+// defaults fills the arguments left out from pg_proc's texts, which are
+// literals with casts.
+func (b *binder) defaults(args *[]expr.Expr, m *pgfacts.FuncMatch, loc int) error {
+	texts := splitDefaults(m.Proc.Defaults)
+	for len(*args) < m.Proc.NArgs {
+		*args = append(*args, nil)
+	}
+	first := m.Proc.NArgs - m.Proc.NDefaults
+	for i, a := range *args {
+		if a != nil {
+			continue
+		}
+		if i-first < 0 || i-first >= len(texts) {
+			return types.Errorf(types.CodeInternal, "default of %s is missing", m.Proc.Name).At(position(loc))
+		}
+		e, err := b.defaultText(texts[i-first], types.Of(m.Proc.Args[i]))
+		if err != nil {
+			return err
+		}
+		(*args)[i] = e
+	}
+	return nil
+}
+
+func (b *binder) defaultText(text string, t types.Type) (expr.Expr, error) {
+	if lit, _, cast := strings.Cut(text, "::"); cast {
+		text = lit
+	}
+	text = strings.Trim(text, " ()")
+	if strings.EqualFold(text, "null") {
+		return &expr.Const{Typ: t}, nil
+	}
+	if s, ok := strings.CutPrefix(text, "'"); ok {
+		text = strings.ReplaceAll(strings.TrimSuffix(s, "'"), "''", "'")
+	}
+	return b.readLiteral(&expr.Const{Value: types.NewString(text), Typ: types.UnknownType}, t, pgfacts.Explicit, -1)
+}
+
+// splitDefaults cuts at commas outside of quotes.
+func splitDefaults(s string) []string {
+	var out []string
+	quoted, from := false, 0
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\'':
+			quoted = !quoted
+		case s[i] == ',' && !quoted:
+			out = append(out, strings.TrimSpace(s[from:i]))
+			from = i + 1
+		}
+	}
+	return append(out, strings.TrimSpace(s[from:]))
+}
+
+// mayAggregate guesses from the name, before the arguments are bound, whether a
+// call is an aggregate: nested ones must be recognized.
+func (q *query) mayAggregate(n *ast.FuncCall) bool {
+	if n.Over != nil || len(n.Funcname) == 0 {
+		return false
+	}
+	s, ok := n.Funcname[len(n.Funcname)-1].(*ast.String)
+	if !ok {
+		return false
+	}
+	for _, p := range pgfacts.ProcsByName(s.Sval) {
+		if p.Kind == 'a' {
+			return true
+		}
+	}
+	return false
+}
+
+func (q *query) withinGroup(n *ast.FuncCall, call *pgfacts.FuncCall) ([]expr.SortKey, error) {
+	if !n.AggWithinGroup {
+		return nil, nil
+	}
+	q.inAgg++
+	defer func() { q.inAgg-- }()
+	keys, err := q.aggOrder(n.AggOrder)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
+		call.Args = append(call.Args, k.Arg.Type().OID)
+	}
+	return keys, nil
+}
+
+func (q *query) aggOrder(ns []ast.Node) ([]expr.SortKey, error) {
+	var keys []expr.SortKey
+	for _, n := range ns {
+		s, ok := n.(*ast.SortBy)
+		if !ok {
+			return nil, unsupported(n, -1)
+		}
+		e, err := q.expr(s.Node)
+		if err != nil {
+			return nil, err
+		}
+		if e, err = q.b.resolveUnknown(e); err != nil {
+			return nil, err
+		}
+		k, err := q.b.sortKey(e, s)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
+// sortKey reads direction and place of NULLs.
+func (b *binder) sortKey(e expr.Expr, s *ast.SortBy) (expr.SortKey, error) {
+	k := expr.SortKey{Arg: e, Collation: collationOf(e.Type())}
+	switch s.SortbyDir {
+	case ast.SORTBY_DESC:
+		k.Desc = true
+	case ast.SORTBY_USING:
+		k.Desc = opName(s.UseOp) == ">"
+	}
+	switch s.SortbyNulls {
+	case ast.SORTBY_NULLS_FIRST:
+		k.NullsFirst = true
+	case ast.SORTBY_NULLS_LAST:
+	default:
+		k.NullsFirst = k.Desc
+	}
+	if ops, ok := pgfacts.DefaultBtree(e.Type().OID); !ok || ops.Less == 0 {
+		if e.Type().OID != types.RecordOID {
+			return k, types.Errorf(types.CodeUndefinedFunction, "could not identify an ordering operator for type %s", types.Format(e.Type().OID, -1)).
+				WithHint("Use an explicit ordering operator or modify the query.").At(expr.LocationOf(e))
+		}
+	}
+	return k, nil
+}
+
+// checkAggregate refuses aggregates where they make no sense.
+func (q *query) checkAggregate(loc int) error {
+	if q.inAgg > 0 {
+		return types.Errorf(types.CodeGroupingError, "aggregate function calls cannot be nested").At(position(loc))
+	}
+	switch q.clause {
+	case clauseSelect, clauseHaving, clauseOrderBy, clauseDistinctOn, clausePartition, clauseWindowOrder, clauseFrame:
+		return nil
+	case clauseJoin:
+		return types.Errorf(types.CodeGroupingError, "aggregate functions are not allowed in JOIN conditions").At(position(loc))
+	case clauseFilter:
+		return types.Errorf(types.CodeGroupingError, "aggregate functions are not allowed in FILTER").At(position(loc))
+	}
+	return types.Errorf(types.CodeGroupingError, "aggregate functions are not allowed in %s", clauseNames[q.clause]).At(position(loc))
+}
+
+func (q *query) aggregate(n *ast.FuncCall, m *pgfacts.FuncMatch, args []expr.Expr, direct int, ordered []expr.SortKey) (expr.Expr, error) {
+	if err := q.checkAggregate(n.Location); err != nil {
+		return nil, err
+	}
+	agg := &expr.AggRef{Func: m.Proc.OID, Name: m.Proc.Name, Args: args, Star: n.AggStar, Distinct: n.AggDistinct,
+		Typ: types.Of(m.Ret), Collation: inputCollation(args...), Location: position(n.Location)}
+	if !n.AggStar && len(args) == 0 && m.Proc.NArgs == 0 {
+		return nil, types.Errorf(types.CodeWrongObjectType, "%s(*) must be used to call a parameterless aggregate function", m.Proc.Name).At(position(n.Location))
+	}
+	if n.AggWithinGroup {
+		agg.Direct, agg.Args = args[:direct], args[direct:]
+		for i := range ordered {
+			ordered[i].Arg = args[direct+i]
+		}
+		agg.OrderBy = ordered
+	} else {
+		if f, ok := pgfacts.AggregateByOID(m.Proc.OID); ok && f.Kind != 'n' {
+			return nil, types.Errorf(types.CodeWrongObjectType, "WITHIN GROUP is required for ordered-set aggregate %s", m.Proc.Name).At(position(n.Location))
+		}
+		q.inAgg++
+		keys, err := q.aggOrder(n.AggOrder)
+		q.inAgg--
+		if err != nil {
+			return nil, err
+		}
+		agg.OrderBy = keys
+	}
+	if n.AggDistinct {
+		if err := checkAggDistinct(agg); err != nil {
+			return nil, err
+		}
+	}
+	filter, err := q.aggFilter(n)
+	if err != nil {
+		return nil, err
+	}
+	agg.Filter = filter
+	q.hasAgg = true
+	return agg, nil
+}
+
+func checkAggDistinct(agg *expr.AggRef) error {
+	for _, k := range agg.OrderBy {
+		found := false
+		for _, a := range agg.Args {
+			found = found || equal(a, k.Arg)
+		}
+		if !found {
+			return types.Errorf(types.CodeInvalidColumnReference,
+				"in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list").At(expr.LocationOf(k.Arg))
+		}
+	}
+	for _, a := range agg.Args {
+		if ops, ok := pgfacts.DefaultBtree(a.Type().OID); !ok || ops.Equal == 0 {
+			return types.Errorf(types.CodeUndefinedFunction, "could not identify an equality operator for type %s",
+				types.Format(a.Type().OID, -1)).At(expr.LocationOf(a))
+		}
+	}
+	return nil
+}
+
+func (q *query) aggFilter(n *ast.FuncCall) (expr.Expr, error) {
+	if n.AggFilter == nil {
+		return nil, nil
+	}
+	saved := q.clause
+	q.clause = clauseFilter
+	defer func() { q.clause = saved }()
+	f, err := q.expr(n.AggFilter)
+	if err != nil {
+		return nil, err
+	}
+	return q.b.boolean(f, "FILTER")
+}
+
+func (q *query) groupingFunc(n *ast.GroupingFunc) (expr.Expr, error) {
+	args, err := q.exprs(n.Args)
+	if err != nil {
+		return nil, err
+	}
+	if len(args) > 31 {
+		return nil, types.Errorf(types.CodeTooManyArguments, "GROUPING must have fewer than 32 arguments").At(position(n.Location))
+	}
+	// A parameter of its own kind of number stands for the call until the
+	// grouping columns are known.
+	p := &expr.Param{Num: len(q.grouping), Kind: expr.ParamExec, Typ: types.Int4Type, Location: position(n.Location)}
+	q.grouping = append(q.grouping, &groupingRef{param: p, args: args, loc: n.Location})
+	q.hasAgg = true
+	return p, nil
+}

@@ -1,0 +1,143 @@
+package bind
+
+import (
+	"github.com/pamirdb/pamir/sql/ast"
+	"github.com/pamirdb/pamir/sql/expr"
+	"github.com/pamirdb/pamir/sql/pgfacts"
+	"github.com/pamirdb/pamir/sql/plan"
+	"github.com/pamirdb/pamir/sql/types"
+)
+
+// rangeFunction binds functions in FROM; their arguments may use entries to the
+// left without LATERAL.
+func (q *query) rangeFunction(n *ast.RangeFunction, left []*item) (source, error) {
+	scan := &plan.FunctionScan{Ordinality: n.Ordinality}
+	alias := ""
+	if n.Alias != nil {
+		alias = n.Alias.Aliasname
+	}
+	it := &item{colsVisible: true, relVisible: true}
+	err := q.beside(left, true, func() error {
+		for _, f := range n.Functions {
+			if err := q.oneFunction(n, f, alias, scan, it); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return source{}, err
+	}
+	if it.alias = alias; alias == "" {
+		it.alias = funcAlias(n)
+	}
+	scan.Alias = it.alias
+	if n.Ordinality {
+		q.b.addFuncColumn(scan, it, "ordinality", types.Int8Type)
+	}
+	if err := it.rename(n.Alias); err != nil {
+		return source{}, err
+	}
+	return source{scan, []*item{it}}, nil
+}
+
+func funcAlias(n *ast.RangeFunction) string {
+	if len(n.Functions) == 0 {
+		return ""
+	}
+	f := n.Functions[0]
+	if l, ok := f.(*ast.List); ok && len(l.Items) > 0 {
+		f = l.Items[0]
+	}
+	return figureName(f)
+}
+
+func (b *binder) addFuncColumn(scan *plan.FunctionScan, it *item, name string, t types.Type) {
+	id := b.newCol(name, t)
+	scan.Out = append(scan.Out, plan.Column{ID: id, Name: name, Type: t})
+	it.cols = append(it.cols, column{name: name, id: id, typ: t})
+}
+
+func (q *query) oneFunction(n *ast.RangeFunction, f ast.Node, alias string, scan *plan.FunctionScan, it *item) error {
+	defs := n.Coldeflist
+	if l, ok := f.(*ast.List); ok && len(l.Items) > 0 {
+		if len(l.Items) > 1 {
+			if d, ok := l.Items[1].(*ast.List); ok && len(d.Items) > 0 {
+				defs = d.Items
+			}
+		}
+		f = l.Items[0]
+	}
+	e, err := q.expr(f)
+	if err != nil {
+		return err
+	}
+	if e, err = q.b.resolveUnknown(e); err != nil {
+		return err
+	}
+	before := len(scan.Out)
+	if err := q.functionColumns(e, f, alias, defs, scan, it); err != nil {
+		return err
+	}
+	scan.Calls = append(scan.Calls, e)
+	scan.Widths = append(scan.Widths, len(scan.Out)-before)
+	return nil
+}
+
+func (q *query) functionColumns(e expr.Expr, f ast.Node, alias string, defs []ast.Node, scan *plan.FunctionScan, it *item) error {
+	if len(defs) > 0 {
+		for _, d := range defs {
+			cd, ok := d.(*ast.ColumnDef)
+			if !ok {
+				return unsupported(d, -1)
+			}
+			t, err := TypeOf(q.b.resolver, cd.TypeName)
+			if err != nil {
+				return err
+			}
+			q.b.addFuncColumn(scan, it, cd.Colname, t)
+		}
+		return nil
+	}
+	if fn, ok := e.(*expr.FuncExpr); ok {
+		if p, ok := pgfacts.ProcByOID(fn.Func); ok && p.AllArgs != nil {
+			if q.b.outColumns(p, scan, it) {
+				return nil
+			}
+		}
+		if fn.Typ.OID == types.RecordOID {
+			return types.Errorf(types.CodeSyntaxError, "a column definition list is required for functions returning \"record\"").At(fn.Location)
+		}
+	}
+	name := alias
+	if name == "" {
+		name = figureName(f)
+	}
+	q.b.addFuncColumn(scan, it, name, e.Type())
+	return nil
+}
+
+// outColumns adds a column for each OUT argument, if there are several.
+func (b *binder) outColumns(p *pgfacts.Proc, scan *plan.FunctionScan, it *item) bool {
+	type out struct {
+		name string
+		typ  types.OID
+	}
+	var outs []out
+	for i, t := range p.AllArgs {
+		if i < len(p.ArgModes) && (p.ArgModes[i] == 'o' || p.ArgModes[i] == 't' || p.ArgModes[i] == 'b') {
+			o := out{typ: t}
+			if i < len(p.ArgNames) {
+				o.name = p.ArgNames[i]
+			}
+			outs = append(outs, o)
+		}
+	}
+	if len(outs) < 2 || p.Ret != types.RecordOID {
+		return false
+	}
+	for _, o := range outs {
+		b.addFuncColumn(scan, it, o.name, types.Of(o.typ))
+	}
+	return true
+}

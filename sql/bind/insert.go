@@ -1,0 +1,365 @@
+package bind
+
+import (
+	"github.com/pamirdb/pamir/sql/ast"
+	"github.com/pamirdb/pamir/sql/catalog"
+	"github.com/pamirdb/pamir/sql/expr"
+	"github.com/pamirdb/pamir/sql/plan"
+	"github.com/pamirdb/pamir/sql/types"
+)
+
+// insert binds INSERT.
+func (b *binder) insert(parent *query, s *ast.InsertStmt) (*relation, error) {
+	q := b.newQuery(parent)
+	with, err := q.with(s.WithClause)
+	if err != nil {
+		return nil, err
+	}
+	t, err := b.targetTable(s.Relation, q, "insert into")
+	if err != nil {
+		return nil, err
+	}
+	w := b.newWriter(q, t, s.Relation, plan.Insert)
+	w.m.Row = w.newRow()
+	cols, err := w.insertColumns(s)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.insertSource(s, cols); err != nil {
+		return nil, err
+	}
+	if err := w.insertDefaults(s, cols); err != nil {
+		return nil, err
+	}
+	w.constraints()
+	if s.OnConflictClause != nil {
+		if err := w.onConflict(s.OnConflictClause); err != nil {
+			return nil, err
+		}
+	}
+	rel, err := w.returning(s.ReturningList, []*item{w.rowItem(w.alias, w.m.Row)})
+	if err != nil {
+		return nil, err
+	}
+	return with(rel), nil
+}
+
+// insertColumns resolves the column list; without one it is all columns.
+func (w *writer) insertColumns(s *ast.InsertStmt) ([]*catalog.Column, error) {
+	var cols []*catalog.Column
+	if len(s.Cols) == 0 {
+		for i := range w.table.Columns {
+			if c := &w.table.Columns[i]; c.State.Readable() && !c.Hidden {
+				cols = append(cols, c)
+			}
+		}
+		return cols, nil
+	}
+	for _, n := range s.Cols {
+		rt, ok := n.(*ast.ResTarget)
+		if !ok {
+			return nil, unsupported(n, -1)
+		}
+		if len(rt.Indirection) > 0 {
+			return nil, types.Errorf(types.CodeFeatureNotSupported, "assignment to parts of a column is not supported").At(position(rt.Location))
+		}
+		c, ok := w.table.ColumnByName(rt.Name)
+		if !ok {
+			return nil, undefinedTarget(rt.Name, w.table.Name, rt.Location)
+		}
+		for _, o := range cols {
+			if o == c {
+				return nil, types.Errorf(types.CodeDuplicateColumn, "column \"%s\" specified more than once", rt.Name).At(position(rt.Location))
+			}
+		}
+		cols = append(cols, c)
+	}
+	return cols, nil
+}
+
+func tooMany(loc int) error {
+	return types.Errorf(types.CodeSyntaxError, "INSERT has more expressions than target columns").At(loc)
+}
+
+// insertSource binds the rows to insert: w.m.Input and the Set of the columns
+// that they give.
+func (w *writer) insertSource(s *ast.InsertStmt, cols []*catalog.Column) error {
+	sel, _ := s.SelectStmt.(*ast.SelectStmt)
+	switch {
+	case s.SelectStmt == nil: // DEFAULT VALUES
+		w.m.Input = oneRow()
+		for _, c := range cols {
+			if err := w.setDefault(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	case sel == nil:
+		return unsupported(s.SelectStmt, -1)
+	case len(sel.ValuesLists) > 0 && len(sel.SortClause) == 0 && sel.LimitCount == nil && sel.LimitOffset == nil && sel.WithClause == nil:
+		return w.insertValues(s, sel, cols)
+	}
+	rel, err := w.b.selectStmt(w.query, sel, nil)
+	if err != nil {
+		return err
+	}
+	if len(rel.cols) > len(cols) {
+		return tooMany(0)
+	}
+	if err := w.fewer(s, len(rel.cols), cols, -1); err != nil {
+		return err
+	}
+	for i, c := range rel.cols {
+		e, err := w.assign(w.b.unknownSource(rel.node, c), cols[i], -1)
+		if err != nil {
+			return err
+		}
+		w.set(cols[i], e)
+	}
+	w.m.Input = rel.node
+	return nil
+}
+
+func (w *writer) set(c *catalog.Column, e expr.Expr) {
+	w.m.Set = append(w.m.Set, plan.Assign{Column: c.ID, Expr: e})
+}
+
+func (w *writer) setDefault(c *catalog.Column) error {
+	if c.Generated != nil {
+		return nil
+	}
+	e, err := w.defaultOf(c)
+	if err == nil {
+		w.set(c, e)
+	}
+	return err
+}
+
+// fewer checks a source with fewer columns than the list names.
+func (w *writer) fewer(s *ast.InsertStmt, n int, cols []*catalog.Column, loc int) error {
+	if len(s.Cols) > 0 && n < len(cols) {
+		if rt, ok := s.Cols[n].(*ast.ResTarget); ok {
+			loc = rt.Location
+		}
+		return types.Errorf(types.CodeSyntaxError, "INSERT has more target columns than expressions").At(position(loc))
+	}
+	return nil
+}
+
+func (w *writer) insertValues(s *ast.InsertStmt, sel *ast.SelectStmt, cols []*catalog.Column) error {
+	w.clause = clauseValues
+	var columns [][]expr.Expr
+	width := -1
+	for r, l := range sel.ValuesLists {
+		list, ok := l.(*ast.List)
+		if !ok {
+			return unsupported(l, -1)
+		}
+		if width < 0 {
+			width = len(list.Items)
+			columns = make([][]expr.Expr, width)
+		}
+		if len(list.Items) != width {
+			return types.Errorf(types.CodeSyntaxError, "VALUES lists must all be the same length")
+		}
+		if err := w.valuesRow(s, list.Items, cols, columns, r, len(sel.ValuesLists)); err != nil {
+			return err
+		}
+	}
+	outs := make([]plan.Column, 0, width)
+	var used [][]expr.Expr
+	for i := 0; i < width; i++ {
+		c := cols[i]
+		if c.Generated != nil {
+			continue // only DEFAULT got this far
+		}
+		id := w.b.newCol(c.Name, c.Type)
+		outs = append(outs, plan.Column{ID: id, Name: c.Name, Type: c.Type})
+		used = append(used, columns[i])
+		w.set(c, w.b.ref(id, c.Type))
+	}
+	w.m.Input = w.b.valuesNode(used, len(sel.ValuesLists), outs)
+	return nil
+}
+
+// valuesRow binds one row of VALUES into columns.
+func (w *writer) valuesRow(s *ast.InsertStmt, items []ast.Node, cols []*catalog.Column, columns [][]expr.Expr, row, rows int) error {
+	for i, n := range items {
+		if i >= len(cols) {
+			e, err := w.expr(n)
+			if err != nil {
+				return err
+			}
+			return tooMany(expr.LocationOf(e))
+		}
+		c := cols[i]
+		var e expr.Expr
+		var err error
+		if _, ok := n.(*ast.SetToDefault); ok {
+			e, err = w.defaultOf(c)
+			if c.Generated != nil {
+				e = &expr.Const{Typ: c.Type}
+			}
+		} else {
+			if err := w.writable(c, s.Override); err != nil {
+				return err
+			}
+			if e, err = w.expr(n); err == nil {
+				e, err = w.assign(e, c, -1)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if columns[i] == nil {
+			columns[i] = make([]expr.Expr, 0, rows)
+		}
+		columns[i] = append(columns[i], e)
+	}
+	_ = row
+	return w.fewer(s, len(items), cols, -1)
+}
+
+// writable refuses values for generated and GENERATED ALWAYS columns.
+func (w *writer) writable(c *catalog.Column, o ast.OverridingKind) error {
+	if c.Generated != nil {
+		return types.Errorf(types.CodeGeneratedAlways, "cannot insert a non-DEFAULT value into column \"%s\"", c.Name).
+			WithDetail("Column \"%s\" is a generated column.", c.Name)
+	}
+	if c.Identity == catalog.IdentityAlways && o != ast.OVERRIDING_SYSTEM_VALUE && o != ast.OVERRIDING_USER_VALUE {
+		return types.Errorf(types.CodeGeneratedAlways, "cannot insert a non-DEFAULT value into column \"%s\"", c.Name).
+			WithDetail("Column \"%s\" is an identity column defined as GENERATED ALWAYS.", c.Name).
+			WithHint("Use OVERRIDING SYSTEM VALUE to override.")
+	}
+	return nil
+}
+
+// insertDefaults sets the columns that the source does not give.
+func (w *writer) insertDefaults(s *ast.InsertStmt, cols []*catalog.Column) error {
+	given := make(map[catalog.ColumnID]int, len(w.m.Set))
+	for i, a := range w.m.Set {
+		given[a.Column] = i
+	}
+	if s.Override == ast.OVERRIDING_USER_VALUE {
+		for _, c := range cols {
+			if i, ok := given[c.ID]; ok && c.Identity != catalog.NoIdentity {
+				e, err := w.defaultOf(c)
+				if err != nil {
+					return err
+				}
+				w.m.Set[i].Expr = e
+			}
+		}
+	}
+	for i := range w.table.Columns {
+		c := &w.table.Columns[i]
+		if _, ok := given[c.ID]; ok || !c.State.Writable() || c.Hidden {
+			continue
+		}
+		if err := w.setDefault(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) onConflict(n *ast.OnConflictClause) error {
+	oc := &plan.OnConflict{}
+	if err := w.arbiters(oc, n); err != nil {
+		return err
+	}
+	w.m.Conflict = oc
+	if n.Action != ast.ONCONFLICT_UPDATE {
+		return nil
+	}
+	if len(oc.Arbiters) == 0 || n.Infer == nil {
+		return types.Errorf(types.CodeSyntaxError, "ON CONFLICT DO UPDATE requires inference specification or constraint name").
+			WithHint("For example, ON CONFLICT (column_name).").At(position(n.Location))
+	}
+	oc.Action = plan.ConflictUpdate
+	oc.Existing = w.newRow()
+	excluded := w.rowItem("excluded", w.m.Row)
+	saved := w.items
+	w.items = []*item{w.rowItem(w.alias, oc.Existing), excluded}
+	defer func() { w.items = saved }()
+	set, input, err := w.assignments(n.TargetList, oneRow())
+	if err != nil {
+		return err
+	}
+	if _, plain := input.(*plan.Values); !plain {
+		return types.Errorf(types.CodeFeatureNotSupported, "subqueries in ON CONFLICT DO UPDATE are not supported")
+	}
+	oc.Set = set
+	where, err := w.condition(n.WhereClause, clauseWhere, "WHERE")
+	if err != nil {
+		return err
+	}
+	if where != nil && expr.HasSubquery(where) {
+		return types.Errorf(types.CodeFeatureNotSupported, "subqueries in ON CONFLICT DO UPDATE are not supported")
+	}
+	oc.Where = expr.Conjuncts(nil, where)
+	return nil
+}
+
+// arbiters chooses the unique indexes that a conflict target means.
+func (w *writer) arbiters(oc *plan.OnConflict, n *ast.OnConflictClause) error {
+	unique := func(x *catalog.Index) bool {
+		return (x.Unique || x.OID == w.table.Primary) && x.State.Readable() && !(x.OID == w.table.Primary && w.table.HasRowID())
+	}
+	if n.Infer == nil {
+		for i := range w.table.Indexes {
+			if x := &w.table.Indexes[i]; unique(x) {
+				oc.Arbiters = append(oc.Arbiters, x)
+			}
+		}
+		return nil
+	}
+	if name := n.Infer.Conname; name != "" {
+		for i := range w.table.Constraints {
+			c := &w.table.Constraints[i]
+			if c.Name != name {
+				continue
+			}
+			if x, ok := w.table.Index(c.Index); ok && unique(x) && c.Kind != catalog.ForeignKey {
+				oc.Arbiters = []*catalog.Index{x}
+				return nil
+			}
+			return types.Errorf(types.CodeWrongObjectType, "constraint in ON CONFLICT clause has no associated index").At(position(n.Infer.Location))
+		}
+		return types.Errorf(types.CodeUndefinedObject, "constraint \"%s\" for table \"%s\" does not exist", name, w.table.Name)
+	}
+	want := make(map[catalog.ColumnID]bool)
+	for _, e := range n.Infer.IndexElems {
+		ie, ok := e.(*ast.IndexElem)
+		if !ok || ie.Name == "" {
+			return types.Errorf(types.CodeFeatureNotSupported, "ON CONFLICT on expressions is not supported").At(position(n.Infer.Location))
+		}
+		c, ok := w.table.ColumnByName(ie.Name)
+		if !ok {
+			return types.Errorf(types.CodeUndefinedColumn, "column \"%s\" does not exist", ie.Name).At(position(n.Infer.Location))
+		}
+		want[c.ID] = true
+	}
+	for i := range w.table.Indexes {
+		x := &w.table.Indexes[i]
+		if unique(x) && sameColumns(x, want) && (x.Predicate == nil || n.Infer.WhereClause != nil) {
+			oc.Arbiters = append(oc.Arbiters, x)
+		}
+	}
+	if len(oc.Arbiters) == 0 {
+		return types.Errorf(types.CodeInvalidColumnReference, "there is no unique or exclusion constraint matching the ON CONFLICT specification")
+	}
+	return nil
+}
+
+func sameColumns(x *catalog.Index, want map[catalog.ColumnID]bool) bool {
+	if len(x.Columns) != len(want) {
+		return false
+	}
+	for _, c := range x.Columns {
+		if !want[c.Column] || c.Column == 0 {
+			return false
+		}
+	}
+	return true
+}
