@@ -182,7 +182,9 @@ type TxnArgs struct {
 	Status TxnStatus
 	// PushTo is the timestamp above which the pushee must commit; PushAbort asks
 	// for its end instead.
-	PushTo    hlc.Timestamp
+	PushTo hlc.Timestamp
+	// On ResolveIntent PushAbort leaves an abort marker where an intent is
+	// removed: the transaction may still run.
 	PushAbort bool
 	// PusheeSeen is when the pusher's node last heard of the pushee: a pushee
 	// without a record counts as alive for a while after that.

@@ -63,6 +63,9 @@ func (ev *evaluation) ownRecord(r *api.Request) (*api.TxnRecord, error) {
 			return nil, &api.AbortedError{Reason: "an older epoch"}
 		}
 		ev.writeTS = ev.writeTS.Forward(rec.WriteTS)
+		if rec.Status != api.Pending {
+			return rec, nil // decided, or staged where no push reaches it any more
+		}
 	}
 	k := recordKey(anchor, ev.txn.ID)
 	ev.above(ev.m.LatestRead(k, concurrency.Hash(k), ev.opts.ID))
@@ -151,7 +154,7 @@ func (ev *evaluation) abort(r *api.Request, rec *api.TxnRecord) error {
 // forget removes the record of a finished transaction that nothing refers to any
 // more.
 func (ev *evaluation) forget(rec *api.TxnRecord) error {
-	if rec != nil && (rec.Status == api.Committed || rec.Status == api.Aborted) {
+	if rec != nil && rec.Status != api.Staging {
 		ev.changes.DeleteRecord(rec.Anchor, rec.ID)
 	}
 	return nil

@@ -74,8 +74,11 @@ type plan struct {
 type pendingWrite struct {
 	req  *api.Request
 	head mvcc.Head
-	// gone marks a write that a later one of the batch replaced.
-	gone bool
+	// gone marks a write that a later one of the batch replaced; after is the
+	// position, from 1, of the one that this one replaced.
+	gone  bool
+	after int
+	laid  *mvcc.Intent
 }
 
 // release is a lock to give back once the command has applied.
@@ -192,14 +195,17 @@ func (ev *evaluation) setTimestamps() {
 	ev.writeTS = t.WriteTS.Forward(ev.readTS)
 	ev.opts = mvcc.ReadOptions{TS: ev.readTS, Limit: t.UncertaintyLimit, ID: t.ID, Epoch: t.Epoch,
 		Seq: h.ReadSeq, Ignored: h.Ignored}
-	observed := t.Observed
-	if observed.IsZero() {
-		if observed = now; t.Gateway == ev.rng.Node() {
-			observed = t.StartTS
-		}
-		ev.resp.Observed = now
+	ev.opts.Limit = minTS(t.UncertaintyLimit, ev.observed(now))
+}
+
+// observed returns this node's clock at the transaction's first contact with it:
+// what was written here later is not older than the transaction.
+func (ev *evaluation) observed(now hlc.Timestamp) hlc.Timestamp {
+	if o := ev.ba.Txn.Observed; !o.IsZero() {
+		return o
 	}
-	ev.opts.Limit = minTS(t.UncertaintyLimit, observed)
+	ev.resp.Observed = now
+	return now
 }
 
 func minTS(a, b hlc.Timestamp) hlc.Timestamp {

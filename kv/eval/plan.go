@@ -61,6 +61,9 @@ func (ev *evaluation) isOnePhase(end *api.Request) bool {
 	if !a.Commit || len(a.InFlight) > 0 || a.Forget || !ev.inRange(ev.anchor()) {
 		return false
 	}
+	if ev.ba.NoIntents {
+		return true // elsewhere there are locks at most
+	}
 	for i := range a.Locks {
 		if !ev.spanInRange(a.Locks[i].Start, a.Locks[i].End) {
 			return false

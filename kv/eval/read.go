@@ -260,5 +260,9 @@ func (ev *evaluation) validateLock(r *api.Request) error {
 	if head.Base() != r.Expect.Version {
 		return &api.RetryError{Reason: api.ReasonStaleBase, Timestamp: head.Newest}
 	}
+	if ev.plan.end == nil {
+		// The commit is decided elsewhere, at the timestamp that the header names.
+		ev.m.NoteRead(concurrency.Hash(r.Key), ev.writeTS, ev.opts.ID)
+	}
 	return nil
 }

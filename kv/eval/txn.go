@@ -138,8 +138,11 @@ func (ev *evaluation) recoverTxn(r *api.Request, resp *api.Response) error {
 		return err
 	}
 	if rec == nil {
-		// Finished and forgotten meanwhile; only a pending one never had a record.
-		resp.Txn = &api.TxnRecord{TxnMeta: *p, Status: api.Pending}
+		// Not staged, or finished and forgotten, in which case nothing is left that
+		// the tombstone could mislead. It keeps the record from coming late.
+		rec = &api.TxnRecord{TxnMeta: *p, Status: api.Aborted, LastHeartbeat: ev.resp.Now}
+		ev.changes.PutRecord(rec)
+		resp.Txn = rec
 		return nil
 	}
 	c := *rec
@@ -165,7 +168,7 @@ func (ev *evaluation) resolveIntent(r *api.Request, resp *api.Response) error {
 		return fmt.Errorf("eval: ResolveIntent without arguments")
 	}
 	res := &mvcc.Resolution{ID: a.Pushee.ID, Epoch: a.Pushee.Epoch, Status: a.Status, TS: a.Pushee.WriteTS,
-		Ignored: a.Ignored, Mark: ev.ba.Txn == nil || ev.ba.Txn.ID != a.Pushee.ID}
+		Ignored: a.Ignored, Mark: a.PushAbort}
 	if a.Status == api.Staging {
 		return fmt.Errorf("eval: a staging transaction's intents cannot be resolved")
 	}

@@ -152,7 +152,7 @@ func (ev *evaluation) resolveHere(ctx context.Context, rec *api.TxnRecord, spans
 	ba := &api.BatchRequest{Header: api.Header{RangeID: ev.rng.RangeID(), Gateway: ev.rng.Node()}}
 	for _, s := range spans {
 		ba.Requests = append(ba.Requests, api.Request{Kind: api.ResolveIntent, Key: bytes.Clone(s.Start),
-			Txn: &api.TxnArgs{Pushee: rec.TxnMeta, Status: rec.Status, Ignored: rec.Ignored}})
+			Txn: &api.TxnArgs{Pushee: rec.TxnMeta, Status: rec.Status, Ignored: rec.Ignored, PushAbort: true}})
 	}
 	_, err := Execute(ctx, ev.rng, ev.m, ba)
 	return err

@@ -37,7 +37,7 @@ func (ev *evaluation) checkWrite(r *api.Request) error {
 	ev.above(w.head.Newest)
 	ev.above(ev.m.LatestRead(r.Key, hash, ev.opts.ID))
 	if n := len(ev.writes); n > 0 && bytes.Compare(r.Key, ev.writes[n-1].req.Key) <= 0 {
-		ev.replaceEarlier(r.Key)
+		w.after = ev.replaceEarlier(r.Key)
 	}
 	ev.writes = append(ev.writes, w)
 	return nil
@@ -75,10 +75,20 @@ func (ev *evaluation) earlier(key api.Key) *pendingWrite {
 	return nil
 }
 
-func (ev *evaluation) replaceEarlier(key api.Key) {
-	if w := ev.earlier(key); w != nil {
-		w.gone = true
+// replaceEarlier marks the batch's earlier write of a key as replaced and returns
+// it, by position from 1.
+func (ev *evaluation) replaceEarlier(key api.Key) int {
+	w := ev.earlier(key)
+	if w == nil {
+		return 0
 	}
+	w.gone = true
+	for i := range ev.writes {
+		if &ev.writes[i] == w {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 // checkExpect checks a write's condition against the newest state.
@@ -115,6 +125,9 @@ func (ev *evaluation) checkAbsent(r *api.Request, h *mvcc.Head) error {
 		}
 	}
 	if h.Intent != nil && h.Intent.Txn.Epoch == ev.opts.Epoch {
+		if r.Seq != 0 && h.Intent.HasSeq(r.Seq) {
+			return nil // sent again: the condition held when it was laid
+		}
 		if w, ok := h.Intent.At(0, ev.opts.Ignored); ok {
 			if w.Deleted {
 				return nil
@@ -165,23 +178,38 @@ func (ev *evaluation) putVersions(ts hlc.Timestamp) {
 	}
 }
 
-// putIntents lays the batch's values as provisional versions.
+// putIntents lays the batch's values as provisional versions. Several writes of
+// one key become one intent with a history.
 func (ev *evaluation) putIntents() {
 	meta := *ev.ba.Txn
 	meta.WriteTS = ev.writeTS
 	for i := range ev.writes {
-		w := &ev.writes[i]
-		v := mvcc.SeqValue{Seq: w.req.Seq, Deleted: w.req.Kind == api.Delete, Value: w.req.Value}
-		in := mvcc.Intent{Txn: meta, SeqValue: v}
-		if w.head.Intent != nil {
-			in = w.head.Intent.Rewrite(&meta, v)
-			ev.writeTS = ev.writeTS.Forward(in.Txn.WriteTS)
-		}
-		if !w.gone {
-			ev.changes.PutIntent(w.req.Key, &in, &w.head)
+		if in := ev.writes[i].head.Intent; in != nil && in.Txn.Epoch == meta.Epoch {
+			meta.WriteTS = meta.WriteTS.Forward(in.Txn.WriteTS)
 		}
 	}
+	ev.writeTS = meta.WriteTS
+	for i := range ev.writes {
+		w := &ev.writes[i]
+		v := mvcc.SeqValue{Seq: w.req.Seq, Deleted: w.req.Kind == api.Delete, Value: w.req.Value}
+		before := w.head.Intent
+		if w.after > 0 {
+			before = w.intent(ev)
+		}
+		in := mvcc.Intent{Txn: meta, SeqValue: v}
+		if before != nil {
+			in = before.Rewrite(&meta, v)
+		}
+		if w.gone {
+			w.laid = &in
+			continue
+		}
+		ev.changes.PutIntent(w.req.Key, &in, &w.head)
+	}
 }
+
+// intent returns what the batch's earlier write of the key laid.
+func (w *pendingWrite) intent(ev *evaluation) *mvcc.Intent { return ev.writes[w.after-1].laid }
 
 // increment adds to a counter outside any transaction: eight bytes, big endian.
 func (ev *evaluation) increment(r *api.Request, resp *api.Response) error {

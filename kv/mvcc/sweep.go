@@ -211,8 +211,8 @@ func (c *Changes) CollectGarbage(v engine.View, s keys.SpaceID, start, end []byt
 	return removed + n, nil, err
 }
 
-// collectLocal removes tombstones of aborted transactions and abort markers that
-// are older than the threshold.
+// collectLocal removes tombstones of aborted transactions, undecided records of
+// vanished ones and abort markers that are older than the threshold.
 func (c *Changes) collectLocal(v engine.View, s keys.SpaceID, start, end []byte, t hlc.Timestamp) (removed int64, err error) {
 	span := keys.EngineSpans(s, start, end)[0]
 	it := v.Iter(span[0], span[1])
@@ -228,7 +228,7 @@ func (c *Changes) collectLocal(v engine.View, s keys.SpaceID, start, end []byte,
 			if err != nil {
 				return removed, err
 			}
-			old = rec.Status == api.Aborted && rec.LastHeartbeat.Less(t)
+			old = (rec.Status == api.Aborted || rec.Status == api.Pending) && rec.LastHeartbeat.Less(t)
 		} else if b := it.Value(); len(b) == hlc.EncodedLen {
 			old = hlc.DecodeAsc(b).Less(t)
 		}
