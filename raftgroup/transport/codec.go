@@ -172,12 +172,12 @@ func decodeRequest(f *frame, node ids.NodeID) (any, error) {
 	var cmd any
 	switch f.kind {
 	case kindHeartbeat:
-		cmd = &raft.AppendEntriesRequest{RPCHeader: h, Term: c.uvarint(), Leader: id}
+		cmd = &raft.AppendEntriesRequest{RPCHeader: h, Term: c.uvarint()}
 	case kindAppend:
 		cmd = decodeAppend(&c, h)
 	case kindVote:
 		cmd = &raft.RequestVoteRequest{
-			RPCHeader: h, Term: c.uvarint(), Candidate: id, LastLogIndex: c.uvarint(), LastLogTerm: c.uvarint(),
+			RPCHeader: h, Term: c.uvarint(), LastLogIndex: c.uvarint(), LastLogTerm: c.uvarint(),
 			LeadershipTransfer: c.byte()&flagTransfer != 0,
 		}
 	case kindPreVote:
@@ -195,8 +195,7 @@ func decodeRequest(f *frame, node ids.NodeID) (any, error) {
 
 func decodeAppend(c *cursor, h raft.RPCHeader) *raft.AppendEntriesRequest {
 	m := &raft.AppendEntriesRequest{
-		RPCHeader: h, Leader: h.ID,
-		Term: c.uvarint(), PrevLogEntry: c.uvarint(), PrevLogTerm: c.uvarint(), LeaderCommitIndex: c.uvarint(),
+		RPCHeader: h, Term: c.uvarint(), PrevLogEntry: c.uvarint(), PrevLogTerm: c.uvarint(), LeaderCommitIndex: c.uvarint(),
 	}
 	n := c.uvarint()
 	if n > uint64(len(c.b)) {

@@ -75,7 +75,11 @@ func (t *Transport) checkLeaderless(seen map[ids.RangeID]int) {
 			continue
 		}
 		voters := ep.group.Voters()
-		if !slices.Contains(voters, self) || !t.majorityUp(voters) {
+		if !slices.Contains(voters, self) {
+			continue
+		}
+		t.acquaint(voters)
+		if !t.majorityUp(voters) {
 			continue
 		}
 		slices.SortFunc(voters, func(a, b ids.NodeID) int { return cmp.Compare(rank(ep.rng, a), rank(ep.rng, b)) })
@@ -91,11 +95,33 @@ func (t *Transport) majorityUp(voters []ids.NodeID) bool {
 	defer t.peerMu.Unlock()
 	up := 0
 	for _, n := range voters {
-		if n == t.peers.Self() || t.state[n] != nil && t.state[n].up {
+		if p := t.state[n]; n == t.peers.Self() || p != nil && p.up && !p.met.IsZero() {
 			up++
 		}
 	}
 	return up > len(voters)/2
+}
+
+// acquaint pings those of the nodes that have not been heard of yet.
+func (t *Transport) acquaint(nodes []ids.NodeID) {
+	now := time.Now()
+	for _, n := range nodes {
+		if n == t.peers.Self() {
+			continue
+		}
+		t.peerMu.Lock()
+		p := t.peerLocked(n)
+		ask := p.met.IsZero() && now.Sub(p.asked) > pingTimeout
+		if ask {
+			p.asked = now
+		}
+		t.peerMu.Unlock()
+		if ask {
+			t.stop.Go("raft acquaintance", func(ctx context.Context) {
+				_, _ = t.ping(ctx, n, []byte{askAlive}) // an answer is noted on arrival
+			})
+		}
+	}
 }
 
 // silentLeaders returns the nodes that lead groups here and have not been heard

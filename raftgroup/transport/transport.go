@@ -79,6 +79,8 @@ type peer struct {
 	up        bool
 	changed   chan struct{} // closed when up changes
 	heard     time.Time     // last message from it
+	met       time.Time     // first message from it since it was last lost
+	asked     time.Time     // last ping to a peer that was not met
 	beats     []byte        // collected heartbeat frames
 	armed     bool          // a flush of beats is on its way
 	suspected time.Time
@@ -145,6 +147,9 @@ func (t *Transport) noteHeard(n ids.NodeID) {
 	t.peerMu.Lock()
 	p := t.peerLocked(n)
 	p.heard = time.Now()
+	if p.met.IsZero() {
+		p.met = p.heard
+	}
 	if !p.up {
 		p.setUp(true)
 	}
@@ -160,7 +165,11 @@ func (p *peer) setUp(up bool) {
 // peerChanged is rpc's news of a connection.
 func (t *Transport) peerChanged(n ids.NodeID, up bool) {
 	t.peerMu.Lock()
-	t.peerLocked(n).setUp(up)
+	p := t.peerLocked(n)
+	p.setUp(up)
+	if !up {
+		p.met = time.Time{}
+	}
 	t.peerMu.Unlock()
 	if up {
 		return
