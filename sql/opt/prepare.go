@@ -1,0 +1,115 @@
+package opt
+
+import (
+	"context"
+
+	"github.com/pamirdb/pamir/sql/ast"
+	"github.com/pamirdb/pamir/sql/bind"
+	"github.com/pamirdb/pamir/sql/catalog"
+	"github.com/pamirdb/pamir/sql/expr"
+	"github.com/pamirdb/pamir/sql/plan"
+	"github.com/pamirdb/pamir/sql/stats"
+	"github.com/pamirdb/pamir/sql/types"
+)
+
+// Options are what planning needs besides the statement and the catalog.
+type Options struct {
+	// Params are the declared types of $1, $2, ...; a zero or unknown type is
+	// inferred.
+	Params []types.Type
+	// Settings are what literals are read under; nil means the defaults.
+	Settings *types.Settings
+	// ParseView parses the query of a view.
+	ParseView func(query string) (ast.Node, error)
+	// Stats returns a table's statistics, or nil.
+	Stats func(table types.OID) *stats.Table
+	// Naive skips all rules: for comparing answers.
+	Naive bool
+}
+
+func (o *Options) bindOptions() bind.Options {
+	st := o.Settings
+	if st == nil {
+		st = types.DefaultSettings()
+	}
+	return bind.Options{Params: o.Params, ParseView: o.ParseView, Input: func(t types.Type, text string) (types.Datum, error) {
+		return types.ParseText(t, text, st)
+	}}
+}
+
+// Prepare plans one statement.
+func Prepare(ctx context.Context, stmt ast.Node, r catalog.Resolver, o Options) (*plan.Plan, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	res, err := bind.Bind(stmt, r, o.bindOptions())
+	if err != nil {
+		return nil, err
+	}
+	gen, shared := r.Generation()
+	p := &plan.Plan{
+		Root: res.Root, Tag: res.Tag, Params: res.Params, Literals: res.Literals, Result: res.Result,
+		Generation: gen, Dependencies: res.Depends,
+	}
+	p.Flags.Uncacheable = !shared
+	p.Flags.SettingsBound = res.Settings
+	if ex, ok := res.Root.(*plan.Explain); ok {
+		if ex.Target, err = Prepare(ctx, ex.Stmt, r, o); err != nil {
+			return nil, err
+		}
+		p.Params, p.Literals, p.Dependencies = ex.Target.Params, ex.Target.Literals, ex.Target.Dependencies
+		p.ExecParams = ex.Target.ExecParams
+		finish(p)
+		return p, nil
+	}
+	c := &optimizer{opts: o, next: res.NextCol}
+	if !o.Naive {
+		p.Root = c.optimize(p.Root)
+	}
+	finish(p)
+	return p, nil
+}
+
+// optimizer carries what rules need.
+type optimizer struct {
+	opts Options
+	next plan.ColID
+}
+
+func (c *optimizer) newCol() plan.ColID {
+	id := c.next
+	c.next++
+	return id
+}
+
+func (c *optimizer) stats(t *catalog.Table) *stats.Table {
+	if c.opts.Stats == nil || t == nil {
+		return nil
+	}
+	return c.opts.Stats(t.ID)
+}
+
+// optimize runs the phases in order.
+func (c *optimizer) optimize(n plan.Node) plan.Node {
+	n = c.inlineCTEs(n)
+	n = c.fold(n)
+	n = c.decorrelate(n)
+	n = c.pushDown(n)
+	n = c.orderJoins(n)
+	n = c.pushDown(n)
+	c.prune(n)
+	n = c.chooseAccess(n)
+	n = c.chooseJoins(n)
+	n = c.orderings(n)
+	n = c.tidy(n)
+	c.estimate(n)
+	return n
+}
+
+func ref(c plan.Column) *expr.ColumnRef {
+	r := &expr.ColumnRef{ID: c.ID, Typ: c.Type, Name: c.Name}
+	if types.IsCollatable(c.Type.OID) {
+		r.Collation = catalog.DefaultCollationOID
+	}
+	return r
+}
