@@ -1,0 +1,152 @@
+package kvtest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/pamirdb/pamir/kv"
+	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/kv/kvtest"
+	"github.com/pamirdb/pamir/kv/txn"
+	"github.com/pamirdb/pamir/pkg/keys"
+)
+
+func key(i int) api.Key { return keys.AppendInt(keys.TableIndex(104, 1), int64(i)) }
+
+func val(format string, args ...any) []byte { return fmt.Appendf(nil, format, args...) }
+
+// shapes are the clusters that every test of behaviour runs on.
+func shapes() map[string]kvtest.Options {
+	var splits []api.Key
+	for i := range 8 {
+		splits = append(splits, key(10*i))
+	}
+	return map[string]kvtest.Options{
+		"one range":  {},
+		"ranges":     {Splits: splits},
+		"every key":  {SplitEveryKey: true},
+		"flushed":    {FlushWrites: true, Splits: splits},
+		"nodes":      {Nodes: 3, Splits: splits},
+		"moving":     {Nodes: 3, SplitEveryKey: true},
+		"small sets": {Splits: splits, Limits: txn.Limits{CarryBytes: 64, BatchBytes: 256, InFlightWrites: 2}},
+	}
+}
+
+func onShapes(t *testing.T, f func(t *testing.T, c *kvtest.Cluster, db kv.DB)) {
+	for name, o := range shapes() {
+		t.Run(name, func(t *testing.T) {
+			c := kvtest.NewCluster(o)
+			defer c.Close()
+			f(t, c, c.Node(1))
+		})
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func begin(t *testing.T, db kv.DB, o kv.TxnOptions) kv.Txn {
+	t.Helper()
+	tx, err := db.Begin(context.Background(), o)
+	must(t, err)
+	return tx
+}
+
+func put(t *testing.T, tx kv.Txn, i int, format string, args ...any) {
+	t.Helper()
+	var b kv.Batch
+	b.Put(key(i), val(format, args...), api.Expect{})
+	must(t, tx.Send(context.Background(), &b))
+}
+
+func get(t *testing.T, tx kv.Txn, i int) string {
+	t.Helper()
+	var b kv.Batch
+	b.Get(key(i))
+	must(t, tx.Send(context.Background(), &b))
+	if !b.Responses[0].Exists {
+		return "-"
+	}
+	return string(b.Responses[0].Value)
+}
+
+func scan(t *testing.T, tx kv.Txn, from, to int) string {
+	t.Helper()
+	var b kv.Batch
+	b.Scan(key(from), key(to), nil)
+	must(t, tx.Send(context.Background(), &b))
+	out := ""
+	for _, kv := range b.Responses[0].KVs {
+		out += string(kv.Value) + " "
+	}
+	return out
+}
+
+func TestWriteAndRead(t *testing.T) {
+	ctx := context.Background()
+	onShapes(t, func(t *testing.T, c *kvtest.Cluster, db kv.DB) {
+		tx := begin(t, db, kv.TxnOptions{})
+		for i := range 50 {
+			put(t, tx, i, "v%d", i)
+		}
+		if got := get(t, tx, 7); got != "v7" {
+			t.Fatal(got)
+		}
+		if got := scan(t, tx, 38, 42); got != "v38 v39 v40 v41 " {
+			t.Fatal(got)
+		}
+		must(t, tx.Commit(ctx))
+		tx = begin(t, db, kv.TxnOptions{})
+		if got := scan(t, tx, 8, 12); got != "v8 v9 v10 v11 " {
+			t.Fatal(got)
+		}
+		if got := get(t, tx, 50); got != "-" {
+			t.Fatal(got)
+		}
+		must(t, tx.Commit(ctx))
+		t.Log(c.Ranges(), "ranges")
+	})
+}
+
+func TestInsertConflict(t *testing.T) {
+	ctx := context.Background()
+	onShapes(t, func(t *testing.T, c *kvtest.Cluster, db kv.DB) {
+		insert := func(commit bool, ks ...int) error {
+			tx := begin(t, db, kv.TxnOptions{})
+			b := &kv.Batch{Commit: commit}
+			for _, k := range ks {
+				b.Put(key(k), val("n%d", k), api.Expect{Kind: api.ExpectAbsent})
+			}
+			err := tx.Send(ctx, b)
+			if err == nil && !commit {
+				err = tx.Commit(ctx)
+			}
+			if err != nil {
+				must(t, tx.Rollback(ctx))
+			}
+			return err
+		}
+		must(t, insert(true, 25))
+		must(t, insert(false, 35, 45))
+		for _, commit := range []bool{true, false} {
+			for _, ks := range [][]int{{1, 2, 25}, {25}, {24, 35}, {5, 5}} {
+				err := insert(commit, ks...)
+				var failed *api.ConditionFailedError
+				if !errors.As(err, &failed) || failed.Index != len(ks)-1 || string(failed.Existing) != fmt.Sprintf("n%d", ks[len(ks)-1]) {
+					t.Fatalf("commit %v, insert %v: %#v", commit, ks, err)
+				}
+			}
+		}
+		tx := begin(t, db, kv.TxnOptions{})
+		if got := scan(t, tx, 0, 100); got != "n25 n35 n45 " {
+			t.Fatal(got)
+		}
+		must(t, tx.Rollback(ctx))
+	})
+}

@@ -1,0 +1,249 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/pkg/hlc"
+	"github.com/pamirdb/pamir/pkg/ids"
+	"github.com/pamirdb/pamir/pkg/rpc"
+)
+
+// sendToRange sends a batch that lies in one range, trying its replicas until
+// one serves it.
+func (r *Router) sendToRange(ctx context.Context, e *entry, ba *api.BatchRequest) (*api.BatchResponse, error) {
+	ba.RangeID = e.desc.RangeID
+	self := r.cfg.Node()
+	target := e.leaseholder()
+	if target == 0 && len(e.desc.Replicas) > 0 {
+		target = r.firstChoice(e, self)
+	}
+	var tries attempts
+	for {
+		br, err := r.sendTo(ctx, self, target, ba)
+		if err == nil {
+			if e.leaseholder() != target {
+				e.setLeaseholder(target)
+			}
+			br.Stats.Ranges++
+			return br, nil
+		}
+		if target, err = r.redirect(ctx, e, target, &tries, ba, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// attempts remembers what was tried since the last pause.
+type attempts struct {
+	tried  []ids.NodeID
+	rounds int
+	pause  backoff
+}
+
+// redirect decides what follows a failure at a replica: another target, or the
+// error that the sender gets.
+func (r *Router) redirect(ctx context.Context, e *entry, target ids.NodeID, tries *attempts, ba *api.BatchRequest, err error) (ids.NodeID, error) {
+	var holder *api.NotLeaseholderError
+	var mismatch *api.RangeMismatchError
+	var missing *api.RangeNotFoundError
+	var notSent *rpc.NotSentError
+	switch {
+	case errors.As(err, &mismatch):
+		r.stats.redirects.Add(1)
+		return 0, r.correct(ctx, e, mismatch, tries)
+	case errors.As(err, &holder):
+		r.stats.redirects.Add(1)
+		if next := hint(e, holder); next != 0 && next != target {
+			// Two replicas may each name the other while a lease moves: pause then.
+			if !slices.Contains(tries.tried, next) {
+				tries.tried = append(tries.tried, target)
+				return next, nil
+			}
+			return next, r.pause(ctx, e, tries)
+		}
+	case errors.As(err, &missing), errors.As(err, &notSent), isUnavailable(err):
+		r.stats.redirects.Add(1)
+	case errors.Is(err, rpc.ErrUnreachable):
+		if !idempotent(ba) {
+			return 0, &api.AmbiguousError{Cause: err.Error()}
+		}
+	default:
+		return 0, err
+	}
+	tries.tried = append(tries.tried, target)
+	if next := r.nextChoice(e, tries.tried); next != 0 {
+		return next, nil
+	}
+	if err := r.pause(ctx, e, tries); err != nil {
+		return 0, err
+	}
+	return r.firstChoice(e, r.cfg.Node()), nil
+}
+
+// correct takes over what a replica knows of the ranges where we expected e. A
+// replica that knows nothing newer is itself behind, or the meta range is: then
+// a fresh lookup after a pause decides.
+func (r *Router) correct(ctx context.Context, e *entry, m *api.RangeMismatchError, tries *attempts) error {
+	r.cache.evict(e)
+	news := false
+	for _, d := range m.Descs {
+		news = news || d.RangeID != e.desc.RangeID || d.Generation > e.desc.Generation
+	}
+	r.cache.insert(m.Descs...)
+	if !news {
+		if err := tries.pause.wait(ctx); err != nil {
+			return err
+		}
+	}
+	return errResplit
+}
+
+// pause ends a round in which no replica served the batch. The second fruitless
+// round looks the range up again.
+func (r *Router) pause(ctx context.Context, e *entry, tries *attempts) error {
+	tries.tried = tries.tried[:0]
+	if err := tries.pause.wait(ctx); err != nil {
+		return err
+	}
+	if tries.rounds++; tries.rounds >= 2 {
+		r.cache.evict(e)
+		return errResplit
+	}
+	return nil
+}
+
+func isUnavailable(err error) bool {
+	var u *api.UnavailableError
+	return errors.As(err, &u)
+}
+
+// hint returns the holder that a replica names, if the range has it.
+func hint(e *entry, err *api.NotLeaseholderError) ids.NodeID {
+	if err.Lease == nil {
+		return 0
+	}
+	return err.Lease.Holder.Node
+}
+
+// firstChoice is whom to ask when the leaseholder is unknown: this node's own
+// replica, else a living voter.
+func (r *Router) firstChoice(e *entry, self ids.NodeID) ids.NodeID {
+	if _, ok := e.desc.Replica(self); ok {
+		return self
+	}
+	if n := r.nextChoice(e, nil); n != 0 {
+		return n
+	}
+	return self
+}
+
+// nextChoice returns a replica's node that was not tried, living ones first.
+func (r *Router) nextChoice(e *entry, tried []ids.NodeID) (choice ids.NodeID) {
+	for _, rep := range e.desc.Replicas {
+		if slices.Contains(tried, rep.Node) {
+			continue
+		}
+		if rep.Type == api.Voter && (r.cfg.Alive == nil || r.cfg.Alive(rep.Node)) {
+			return rep.Node
+		}
+		if choice == 0 {
+			choice = rep.Node
+		}
+	}
+	return choice
+}
+
+// sendTo sends a batch to a replica, here or elsewhere.
+func (r *Router) sendTo(ctx context.Context, self, target ids.NodeID, ba *api.BatchRequest) (*api.BatchResponse, error) {
+	if target == self {
+		return r.cfg.Local.Send(ctx, ba)
+	}
+	if r.cfg.Peers == nil {
+		return nil, &api.RangeNotFoundError{RangeID: ba.RangeID}
+	}
+	return r.sendRemote(ctx, target, ba)
+}
+
+func (r *Router) sendRemote(ctx context.Context, target ids.NodeID, ba *api.BatchRequest) (*api.BatchResponse, error) {
+	r.stats.rpcs.Add(1)
+	// What this node observed of its own clock says nothing about another's.
+	local := ba.Txn
+	if local != nil {
+		remote := *local
+		remote.Observed = observedAt(ba.ObservedAt, target)
+		ba.Txn = &remote
+	}
+	payload := api.AppendBatchRequest(make([]byte, 0, 512), ba)
+	ba.Txn = local
+	class := rpc.Normal
+	if len(payload) > bulkBytes {
+		class = rpc.Bulk
+	}
+	answer, err := r.cfg.Peers.Call(ctx, target, class, rpc.MethodBatch, payload)
+	if err != nil {
+		return nil, r.callError(ctx, ba, err)
+	}
+	br, err := decodeReply(answer, r.cfg.Clock)
+	if err == nil {
+		br.Stats.RPCs++
+	}
+	return br, err
+}
+
+// bulkBytes is from where a request may delay others on the normal connection.
+const bulkBytes = 128 << 10
+
+// callError classifies the failure of a call that may have arrived.
+func (r *Router) callError(ctx context.Context, ba *api.BatchRequest, err error) error {
+	var remote *rpc.RemoteError
+	var notSent *rpc.NotSentError
+	switch {
+	case errors.As(err, &notSent):
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return err
+	case errors.As(err, &remote):
+		// The handler itself answers with an encoded error; this one comes from
+		// the frame around it, before the batch was looked at.
+		return &api.InternalError{Message: remote.Message}
+	case ctx.Err() != nil:
+		if !idempotent(ba) {
+			return &api.AmbiguousError{Cause: ctx.Err().Error()}
+		}
+		return ctx.Err()
+	}
+	return err
+}
+
+func observedAt(list []api.ObservedTimestamp, n ids.NodeID) (ts hlc.Timestamp) {
+	for i := range list {
+		if list[i].Node == n {
+			return list[i].TS
+		}
+	}
+	return ts
+}
+
+// idempotent reports whether executing a batch twice does what executing it once
+// does. Intents are: a transaction's write of one sequence number is one write.
+func idempotent(ba *api.BatchRequest) bool {
+	for i := range ba.Requests {
+		switch req := &ba.Requests[i]; req.Kind {
+		case api.Put, api.Delete:
+			if ba.Txn == nil {
+				return false
+			}
+		case api.Increment, api.AdminMerge, api.AdminChangeReplicas:
+			return false
+		case api.EndTxn:
+			if req.Txn != nil && req.Txn.Commit {
+				return false
+			}
+		}
+	}
+	return true
+}

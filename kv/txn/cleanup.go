@@ -1,0 +1,213 @@
+package txn
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/pkg/hlc"
+)
+
+// Rollback implements kv.Txn. It may follow anything, even a commit.
+func (t *Txn) Rollback(context.Context) error {
+	switch t.status() {
+	case committed, rolledBack:
+		return nil
+	}
+	t.end(rolledBack)
+	t.db.stats.rolledBack.Add(1)
+	t.abandon(true)
+	return nil
+}
+
+// cleanup is what is left of a transaction after its end.
+type cleanup struct {
+	db     *DB
+	meta   *api.TxnMeta
+	status api.TxnStatus
+	// decide says that the record must still be told.
+	decide, forget bool
+	end            api.Request
+	intents, locks []api.Span
+	ignored        []api.SeqInterval
+}
+
+// cleanup captures what the transaction leaves behind.
+func (t *Txn) cleanup(s api.TxnStatus) *cleanup {
+	m := t.edit()
+	if s == api.Committed {
+		m.WriteTS = t.commitTS
+		if m.Isolation == api.Serializable {
+			m.ReadTS = t.commitTS
+		}
+	}
+	c := &cleanup{
+		db: t.db, meta: m, status: s, ignored: t.ignored,
+		intents: t.intents.spans(), locks: t.lockSpans.spans(),
+		decide: t.staged || t.flushedSeq > 0 || t.beaten.Load(),
+		forget: t.staged || t.flushedSeq > 0 || t.beaten.Load(),
+	}
+	if m.Anchor != nil {
+		c.end = t.endTxn(s == api.Committed)
+		c.end.Txn.Deadline = hlc.Timestamp{}
+	}
+	return c
+}
+
+// abandon undoes a transaction or gives up a former id. With wait it gives the
+// release of locks a moment: who hears of a rollback expects them to be free.
+func (t *Txn) abandon(wait bool) {
+	if t.meta.Load().Anchor == nil {
+		return
+	}
+	c := t.cleanup(api.Aborted)
+	if !c.decide && len(c.locks) == 0 {
+		return
+	}
+	released := make(chan struct{})
+	t.db.background("txn rollback", func(ctx context.Context) error {
+		defer close(released)
+		return c.run(ctx)
+	})
+	if !wait {
+		return
+	}
+	timer := time.NewTimer(releaseWait)
+	defer timer.Stop()
+	select {
+	case <-released:
+	case <-timer.C:
+	}
+}
+
+// releaseOnly drops locks after an unknown outcome: nothing else may be touched.
+func (t *Txn) releaseOnly() {
+	if t.lockSpans.empty() {
+		return
+	}
+	c := t.cleanup(api.Aborted)
+	c.decide, c.forget, c.intents = false, false, nil
+	t.db.background("txn release", c.run)
+}
+
+const (
+	releaseWait    = 200 * time.Millisecond
+	cleanupTimeout = 30 * time.Second
+)
+
+// run decides the record, resolves intents, releases locks and removes the
+// record, in this order: whoever meets an intent must find the decision.
+func (c *cleanup) run(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, cleanupTimeout)
+	defer cancel()
+	if c.decide {
+		if err := c.sendEnd(ctx, false); err != nil {
+			var gone *api.AbortedError
+			if c.status == api.Committed || !errors.As(err, &gone) {
+				return errors.Join(err, c.release(ctx))
+			}
+		}
+	}
+	if err := errors.Join(c.resolve(ctx), c.release(ctx)); err != nil {
+		return err
+	}
+	if c.forget {
+		return c.sendEnd(ctx, true)
+	}
+	return nil
+}
+
+func (c *cleanup) sendEnd(ctx context.Context, forget bool) error {
+	end := c.end
+	args := *end.Txn
+	args.Forget = forget
+	end.Txn = &args
+	return c.send(ctx, []api.Request{end}, c.meta)
+}
+
+func (c *cleanup) resolve(ctx context.Context) error {
+	if len(c.intents) == 0 {
+		return nil
+	}
+	args := &api.TxnArgs{Pushee: *c.meta, Status: c.status, Ignored: c.ignored}
+	reqs := make([]api.Request, 0, len(c.intents))
+	for _, s := range c.intents {
+		reqs = append(reqs, api.Request{Kind: api.ResolveIntent, Key: s.Start, End: s.End, Txn: args})
+	}
+	return c.send(ctx, reqs, nil)
+}
+
+func (c *cleanup) release(ctx context.Context) error {
+	if len(c.locks) == 0 {
+		return nil
+	}
+	reqs := make([]api.Request, 0, len(c.locks))
+	for _, s := range c.locks {
+		reqs = append(reqs, api.Request{Kind: api.ReleaseLocks, Key: s.Start, End: s.End})
+	}
+	return c.send(ctx, reqs, c.meta)
+}
+
+func (c *cleanup) send(ctx context.Context, reqs []api.Request, m *api.TxnMeta) error {
+	ba := &api.BatchRequest{Requests: reqs}
+	ba.Txn, ba.Gateway = m, c.meta.Gateway
+	if m != nil {
+		ba.ReadTS = m.ReadTS
+	}
+	_, err := c.db.cfg.Ranges.Send(ctx, ba)
+	return err
+}
+
+// heartbeatEvery is how often records of long transactions are renewed, and how
+// old a transaction is before it needs one.
+const heartbeatEvery = time.Second
+
+// heartbeatLoop renews the records of the open transactions that hold something.
+func (d *DB) heartbeatLoop(ctx context.Context) {
+	ticker := time.NewTicker(heartbeatEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			d.heartbeatAll(ctx)
+		}
+	}
+}
+
+// heartbeatAll sends the due heartbeats, each range's on its own, so that an
+// unavailable range costs only its own transactions their lives.
+func (d *DB) heartbeatAll(ctx context.Context) {
+	due := d.cfg.Clock.PhysicalNanos() - int64(heartbeatEvery)
+	d.open.each(func(t *Txn) {
+		m := t.meta.Load()
+		if !t.holds.Load() || m.StartTS.WallNanos > due || t.status() == aborted || m.Anchor == nil || !t.beating.CompareAndSwap(false, true) {
+			return
+		}
+		d.background("txn heartbeat", func(ctx context.Context) error {
+			defer t.beating.Store(false)
+			return t.heartbeat(ctx, m)
+		})
+	})
+}
+
+func (t *Txn) heartbeat(ctx context.Context, m *api.TxnMeta) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*heartbeatEvery)
+	defer cancel()
+	if !t.holds.Load() {
+		return nil
+	}
+	t.beaten.Store(true)
+	t.db.stats.heartbeats.Add(1)
+	ba := &api.BatchRequest{Requests: []api.Request{{Kind: api.HeartbeatTxn, Key: m.Anchor, Txn: &api.TxnArgs{}}}}
+	ba.Txn, ba.ReadTS, ba.Gateway = m, m.ReadTS, m.Gateway
+	br, err := t.db.cfg.Ranges.Send(ctx, ba)
+	var gone *api.AbortedError
+	dead := errors.As(err, &gone) || err == nil && br.Responses[0].Txn != nil && br.Responses[0].Txn.Status == api.Aborted
+	if dead && t.ID() == m.ID {
+		t.state.CompareAndSwap(uint32(open), uint32(aborted))
+	}
+	return err
+}

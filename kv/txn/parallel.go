@@ -1,0 +1,232 @@
+package txn
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/pamirdb/pamir/kv"
+	"github.com/pamirdb/pamir/kv/api"
+)
+
+const (
+	retryPause     = 20 * time.Millisecond
+	recoverTimeout = 5 * time.Second
+)
+
+// answer is one half of a parallel commit's round.
+type answer struct {
+	br  *api.BatchResponse
+	err error
+}
+
+// commitParallel lays the writes and the staging record in one round. The
+// transaction is committed when all of them are there at or below the record's
+// timestamp (Taft et al., "CockroachDB", SIGMOD 2020).
+func (t *Txn) commitParallel(ctx context.Context, b *kv.Batch, desc *api.RangeDescriptor, list []*pending, locks []held) error {
+	if err := t.settle(ctx); err != nil {
+		return err
+	}
+	if err := t.validate(ctx, locks); err != nil {
+		return err
+	}
+	here, there := partition(desc, list)
+	t.noteIntents(list)
+	t.staged = true
+	stage, others := t.stageRequests(here, there)
+	m := t.meta.Load()
+	// The two halves fail independently; both are awaited, so that nothing of this
+	// attempt arrives during the next one.
+	var laid answer
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if len(others) > 0 {
+			laid.br, laid.err = t.sendHalf(ctx, m, others)
+		}
+	}()
+	var record answer
+	record.br, record.err = t.sendHalf(ctx, m, stage)
+	<-done
+	return t.decide(ctx, b, m, there, record, laid, func(i int, inStage bool) int32 {
+		part := there
+		if inStage {
+			part = here
+		}
+		if i < len(part) {
+			return part[i].index
+		}
+		return -1
+	}, stage, others)
+}
+
+// partition splits the writes into those in the anchor's range and the others.
+func partition(desc *api.RangeDescriptor, list []*pending) (here, there []*pending) {
+	for _, p := range list {
+		if desc.Contains(p.key) {
+			here = append(here, p)
+		} else {
+			there = append(there, p)
+		}
+	}
+	return here, there
+}
+
+// stageRequests returns the requests for the anchor's range, with the staging
+// record last, and for the other ranges.
+func (t *Txn) stageRequests(here, there []*pending) (stage, others []api.Request) {
+	end := t.endTxn(true)
+	for _, p := range here {
+		stage = append(stage, writeRequest(p, p.last()))
+	}
+	for _, p := range there {
+		others = append(others, writeRequest(p, p.last()))
+		end.Txn.InFlight = append(end.Txn.InFlight, api.InFlightWrite{Key: p.key, Seq: p.last().seq})
+	}
+	return append(stage, end), others
+}
+
+func (t *Txn) sendHalf(ctx context.Context, m *api.TxnMeta, reqs []api.Request) (*api.BatchResponse, error) {
+	ba := &api.BatchRequest{Requests: reqs}
+	t.fillHeader(ba)
+	ba.Txn, ba.ReadTS = m, m.ReadTS
+	ba.NoIntents = false
+	ba.ReadSeq = t.readSeq(0)
+	return t.db.cfg.Ranges.Send(ctx, ba)
+}
+
+// decide says what the two halves of the round amount to.
+func (t *Txn) decide(ctx context.Context, b *kv.Batch, m *api.TxnMeta, there []*pending, record, laid answer,
+	index func(i int, inStage bool) int32, stage, others []api.Request) error {
+	for _, a := range []answer{record, laid} {
+		if a.br != nil {
+			t.mu.Lock()
+			t.noteAnswer(a.br)
+			t.mu.Unlock()
+			if b != nil {
+				addStats(&b.Stats, &a.br.Stats)
+			}
+		}
+	}
+	switch {
+	case record.err == nil && laid.err == nil:
+		return t.staging(m, record.br, laid.br)
+	case isDefinite(record.err) && record.err != nil:
+		return conditionOf(record.err, stage, func(i int) int32 { return index(i, true) })
+	case record.err == nil && isDefinite(laid.err):
+		return conditionOf(laid.err, others, func(i int) int32 { return index(i, false) })
+	}
+	return t.recoverOutcome(m, there, errors.Join(record.err, laid.err))
+}
+
+// staging ends a round in which every write was laid: the transaction is
+// committed, unless a write was pushed above the record.
+func (t *Txn) staging(m *api.TxnMeta, record, laid *api.BatchResponse) error {
+	staged := m.WriteTS.Forward(record.WriteTS)
+	if laid == nil || laid.WriteTS.LessEq(staged) {
+		t.db.stats.parallel.Add(1)
+		t.committedAt(staged, true)
+		return nil
+	}
+	// Every intent is there, so that only the decision is left to be taken anew.
+	t.db.stats.restaged.Add(1)
+	t.buf = buffer{}
+	up := t.edit()
+	up.WriteTS = up.WriteTS.Forward(laid.WriteTS)
+	t.meta.Store(up)
+	return &pushedError{}
+}
+
+// pushedError asks commit to try again at the present timestamps.
+type pushedError struct{}
+
+func (*pushedError) Error() string { return "txn: write pushed above the staging record" }
+
+// isDefinite reports whether err says that the request had no effect, or one
+// that this transaction knows how to undo.
+func isDefinite(err error) bool {
+	if err == nil {
+		return true
+	}
+	var retry *api.RetryError
+	var gone *api.AbortedError
+	var deadline *api.DeadlineError
+	var deadlock *api.DeadlockError
+	var locked *api.LockUnavailableError
+	return errors.As(err, &retry) || errors.As(err, &gone) || asCondition(err) != nil ||
+		errors.As(err, &deadline) || errors.As(err, &deadlock) || errors.As(err, &locked)
+}
+
+// recoverOutcome finds out whether a staging transaction of ours is committed,
+// as anyone may: a write that is not there is prevented from ever appearing, and
+// then the record is decided. It does not end with the client's context, for the
+// client needs the answer.
+func (t *Txn) recoverOutcome(m *api.TxnMeta, there []*pending, cause error) error {
+	ctx, cancel := context.WithTimeout(t.db.group.Context(), recoverTimeout)
+	defer cancel()
+	for {
+		record, err := t.recoverOnce(ctx, m, there)
+		switch {
+		case err != nil:
+		case record.Status == api.Committed || record.Status == api.Aborted:
+			return t.recovered(record)
+		case record.Status == api.Staging:
+			m = &record.TxnMeta // staged at another timestamp than we asked for
+			continue
+		default:
+			// The record was not staged, or not yet: an abort keeps it from coming.
+			c := t.cleanup(api.Aborted)
+			if err = c.sendEnd(ctx, false); err == nil {
+				return t.recovered(&api.TxnRecord{Status: api.Aborted})
+			}
+		}
+		if sleep(ctx, retryPause) != nil {
+			return &api.AmbiguousError{Cause: cause.Error()}
+		}
+	}
+}
+
+func (t *Txn) recovered(record *api.TxnRecord) error {
+	switch record.Status {
+	case api.Committed:
+		t.db.stats.parallel.Add(1)
+		t.committedAt(record.WriteTS, false)
+		return nil
+	case api.Aborted:
+		t.setStatus(aborted)
+		return &api.AbortedError{Reason: "the commit could not be completed"}
+	}
+	return &api.AmbiguousError{Cause: "the record is " + record.Status.String()}
+}
+
+func (t *Txn) recoverOnce(ctx context.Context, m *api.TxnMeta, there []*pending) (*api.TxnRecord, error) {
+	found := true
+	if len(there) > 0 {
+		ba := &api.BatchRequest{Header: api.Header{Gateway: m.Gateway}}
+		for _, p := range there {
+			ba.Requests = append(ba.Requests, api.Request{
+				Kind: api.QueryIntent, Key: p.key, Seq: p.last().seq, Txn: &api.TxnArgs{Pushee: *m},
+			})
+		}
+		br, err := t.db.cfg.Ranges.Send(ctx, ba)
+		if err != nil {
+			return nil, err
+		}
+		for i := range br.Responses {
+			found = found && br.Responses[i].Found
+		}
+	}
+	br, err := t.db.cfg.Ranges.Send(ctx, &api.BatchRequest{
+		Header: api.Header{Gateway: m.Gateway},
+		Requests: []api.Request{{
+			Kind: api.RecoverTxn, Key: m.Anchor, Txn: &api.TxnArgs{Pushee: *m, Commit: found},
+		}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if r := br.Responses[0].Txn; r != nil {
+		return r, nil
+	}
+	return &api.TxnRecord{TxnMeta: *m, Status: api.Pending}, nil
+}
