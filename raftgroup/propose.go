@@ -16,9 +16,13 @@ const packBytes = 256 << 10
 
 // Entries under way at a time. A lone voter gains nothing from a second one: Raft
 // would sync it before it commits the first.
+//
+// Elsewhere a second one overlaps with the followers' syncs, which pays once it
+// carries many commands; a small one had better wait and travel with more.
 const (
 	inflightAlone  = 1
-	inflightOthers = 3
+	inflightOthers = 2
+	secondCommands = 16
 )
 
 // command is one proposed command; a barrier is empty and no business of the
@@ -101,6 +105,9 @@ func (p *proposer) dispatch() {
 		limit = inflightOthers
 	}
 	for len(p.queue) > 0 && p.flying < limit && !p.crowded {
+		if p.flying > 0 && len(p.queue) < secondCommands {
+			return
+		}
 		if p.g.h.engine.WaitRoom(expired) != nil {
 			p.crowded = true
 			p.g.stop.Go("raft proposals wait for room", p.waitRoom)
