@@ -1,0 +1,304 @@
+package pgwire
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/pamirdb/pamir/sql/types"
+)
+
+// conn is one connection.
+type conn struct {
+	s       *Server
+	raw     net.Conn
+	net     net.Conn // the encrypted one, once there is one
+	trusted bool     // comes from inside of this process
+	r       reader
+	w       writer
+	res     result
+
+	pid, secret int32
+	sess        Session
+	// fatal is the error that ends the connection, set where it cannot be
+	// returned: inside of a session's call.
+	fatal error
+	// skip means that an error in the extended protocol was answered and all
+	// messages up to Sync are ignored.
+	skip bool
+	// state tells draining whether the connection waits for its client.
+	state atomic.Int32
+	idler idler
+	bind  bindBuffers
+	notes notes
+}
+
+// States of a connection.
+const (
+	stateBusy    int32 = iota // starts, or runs a statement
+	stateWaiting              // waits for the client, outside of a transaction
+	stateInBlock              // waits for the client, inside of one
+)
+
+func newConn(s *Server, c net.Conn) *conn {
+	out := &conn{s: s, raw: c, net: c, r: newReader(c), w: writer{dst: c}}
+	out.res.c = out
+	return out
+}
+
+// errTerminated is a connection's orderly end.
+var errTerminated = errors.New("the client said goodbye")
+
+// serve runs the connection to its end.
+func (c *conn) serve(ctx context.Context) {
+	defer c.close()
+	err := c.start(ctx)
+	if err == nil {
+		c.s.register(c)
+		err = c.loop(ctx)
+	}
+	if err == nil || errors.Is(err, errTerminated) {
+		return
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) && c.s.draining.Load() {
+		err = errShutdown()
+	} else if isGone(err) {
+		return
+	}
+	e := asError(err)
+	c.s.cfg.Logger.Info("client connection ended", "remote", c.net.RemoteAddr(), "error", e.Message, "code", e.Code)
+	// The client may be gone; there is nobody else to tell.
+	c.w.problem('E', e, severityFatal)
+	_ = c.net.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
+	_ = c.w.flush()
+}
+
+// goodbyeTimeout bounds the last write to a client that may not read any more.
+const goodbyeTimeout = time.Second
+
+// isGone tells whether the client went away, which is no news to anybody.
+func isGone(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, io.ErrClosedPipe) || errors.As(err, new(*net.OpError))
+}
+
+func (c *conn) close() {
+	c.s.unregister(c)
+	c.closeSession()
+	_ = c.net.Close() // whatever it says, the connection is over
+}
+
+// closeSession survives a session that a panic left in pieces.
+func (c *conn) closeSession() {
+	if c.sess == nil {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			c.s.cfg.Logger.Error("panic in closing a session", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	c.sess.Close()
+}
+
+// lost notes an error that ends the connection from inside of a session's call.
+func (c *conn) lost(err error) error {
+	if c.fatal == nil {
+		c.fatal = err
+	}
+	return err
+}
+
+// loop answers messages until the connection ends.
+func (c *conn) loop(ctx context.Context) error {
+	c.r.maxBytes = c.s.cfg.MaxMessageBytes
+	c.notes.writer.Lock()
+	defer c.notes.writer.Unlock()
+	for {
+		kind, msg, err := c.next()
+		if err != nil {
+			return err
+		}
+		if err := c.handle(ctx, kind, msg); err != nil {
+			return err
+		}
+		if c.fatal != nil {
+			return c.fatal
+		}
+		if c.w.err != nil {
+			return c.w.err
+		}
+	}
+}
+
+// next waits for a message. Draining and idle timeouts interrupt the wait.
+func (c *conn) next() (byte, []byte, error) {
+	if c.r.buffered() {
+		return c.r.message()
+	}
+	state := stateWaiting
+	if c.sess.TxnStatus() != 'I' || c.skip {
+		state = stateInBlock
+	}
+	timeout := c.idleTimeout()
+	if timeout > 0 {
+		if err := c.net.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+			return 0, nil, err
+		}
+	}
+	c.state.Store(state)
+	// Whoever drains sets the flag first and looks at the state then; here it is
+	// the other way round, so one of the two notices.
+	if c.s.draining.Load() && state == stateWaiting || c.s.closing.Load() {
+		return 0, nil, errShutdown()
+	}
+	c.yield()
+	err := c.r.fill(1)
+	c.notes.writer.Lock()
+	c.state.Store(stateBusy)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		if c.s.draining.Load() {
+			return 0, nil, errShutdown()
+		}
+		return 0, nil, c.idleError()
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	if timeout > 0 {
+		if err := c.net.SetReadDeadline(time.Time{}); err != nil {
+			return 0, nil, err
+		}
+	}
+	return c.r.message()
+}
+
+func errShutdown() *types.Error {
+	e := types.Errorf(types.CodeAdminShutdown, "terminating connection due to administrator command")
+	e.Severity = severityFatal
+	return e
+}
+
+// idler is implemented by sessions whose settings limit how long a client may
+// stay idle, outside or inside of a transaction; 0 is forever.
+type idler interface{ IdleTimeout() time.Duration }
+
+func (c *conn) idleTimeout() time.Duration {
+	if c.idler == nil {
+		return 0
+	}
+	return c.idler.IdleTimeout()
+}
+
+func (c *conn) idleError() *types.Error {
+	e := types.Errorf("57P05", "terminating connection due to idle-session timeout")
+	if c.sess.TxnStatus() != 'I' {
+		e = types.Errorf("25P03", "terminating connection due to idle-in-transaction timeout")
+	}
+	e.Severity = severityFatal
+	return e
+}
+
+// handle answers one message. Its error ends the connection; the errors of
+// statements are answers.
+func (c *conn) handle(ctx context.Context, kind byte, msg []byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.s.cfg.Logger.Error("panic in a session", "panic", p, "stack", string(debug.Stack()))
+			e := types.Errorf(types.CodeInternal, "internal error: %v", p)
+			e.Severity = severityFatal
+			err = e
+		}
+	}()
+	if c.skip && kind != 'S' && kind != 'X' {
+		return nil
+	}
+	switch kind {
+	case 'Q':
+		return c.query(ctx, msg)
+	case 'P', 'B', 'D', 'E', 'C':
+		if err := c.extended(ctx, kind, msg); err != nil {
+			return c.fail(err)
+		}
+		return c.w.relieve()
+	case 'S':
+		return c.sync(ctx)
+	case 'H':
+		return c.w.flush()
+	case 'X':
+		return errTerminated
+	case 'd', 'c', 'f':
+		// What a client still sends of a copy that failed.
+		return nil
+	case 'F':
+		c.w.problem('E', types.Errorf(types.CodeFeatureNotSupported, "function calls by message are not supported"), severityError)
+		return c.ready()
+	}
+	return protocolError("unexpected message type %q", kind)
+}
+
+// query runs a string in the simple protocol.
+func (c *conn) query(ctx context.Context, msg []byte) error {
+	m := body{b: msg}
+	sql := m.text()
+	if err := m.done('Q'); err != nil {
+		return err
+	}
+	c.res.extended = false
+	c.w.begin()
+	if err := c.sess.Exec(ctx, sql, &c.res); err != nil {
+		if c.fatal != nil {
+			return c.fatal
+		}
+		e := asError(err)
+		if e.Severity == severityFatal {
+			return e
+		}
+		c.w.problem('E', e, severityError)
+	}
+	return c.ready()
+}
+
+func (c *conn) ready() error {
+	c.w.begin()
+	status := c.sess.TxnStatus()
+	if status == 'I' && c.notes.pending.Load() {
+		c.writeNotes()
+	}
+	c.w.readyForQuery(status)
+	return c.w.flush()
+}
+
+// fail answers an error in the extended protocol.
+func (c *conn) fail(err error) error {
+	if c.fatal != nil {
+		return c.fatal
+	}
+	e := asError(err)
+	if e.Severity == severityFatal {
+		return e
+	}
+	c.w.problem('E', e, severityError)
+	c.w.begin()
+	c.skip = true
+	return c.w.flush()
+}
+
+// sync ends an implicit transaction and the skipping after an error.
+func (c *conn) sync(ctx context.Context) error {
+	c.skip = false
+	c.w.begin()
+	if err := c.sess.Sync(ctx); err != nil {
+		e := asError(err)
+		if e.Severity == severityFatal {
+			return e
+		}
+		c.w.problem('E', e, severityError)
+	}
+	return c.ready()
+}
