@@ -2,7 +2,6 @@ package parse
 
 import (
 	"encoding/binary"
-	"math"
 
 	"github.com/pamirdb/pamir/sql/ast"
 )
@@ -55,8 +54,6 @@ func (r *wireReader) varint(b []byte) (uint64, []byte) {
 	return v, b[n:]
 }
 
-func floatFromBits(v uint64) float64 { return math.Float64frombits(v) }
-
 // statements decodes a parse result: its version, then raw statements.
 func (r *wireReader) statements(b []byte) []*ast.RawStmt {
 	var out []*ast.RawStmt
@@ -104,14 +101,6 @@ func (w *wireWriter) flag(field int, v bool) {
 	if v {
 		w.integer(field, 1)
 	}
-}
-
-func (w *wireWriter) float(field int, v float64) {
-	if v == 0 {
-		return
-	}
-	w.b = binary.AppendUvarint(w.b, uint64(field)<<3|1)
-	w.b = binary.LittleEndian.AppendUint64(w.b, math.Float64bits(v))
 }
 
 func (w *wireWriter) text(field int, v string) {

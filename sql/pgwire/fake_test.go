@@ -54,6 +54,7 @@ func (f *fakeSessions) Open(_ context.Context, pid int32, o session.Options) (Se
 //	notice text     a notice
 //	half N          N rows, then an error
 //	retry           two tries, the first discarded
+//	idle N          sets the idle timeout in milliseconds
 //	wait            waits to be canceled
 //	set N V         reports a setting
 //	copyin, copyout copies; copyin answers with the number of bytes
@@ -143,6 +144,9 @@ func (s *fakeSession) run(ctx context.Context, sql string, p *fakePortal, maxRow
 		return s.retry(w)
 	case "wait":
 		return s.wait()
+	case "idle":
+		s.idle = time.Duration(n) * time.Millisecond
+		return w.Complete("SET")
 	case "set":
 		name, value, _ := strings.Cut(rest, " ")
 		w.ParameterStatus(name, value)

@@ -328,10 +328,9 @@ func TestNotify(t *testing.T) {
 }
 
 func TestIdleTimeout(t *testing.T) {
-	s, f := testServer(t, Config{Insecure: true})
+	s, _ := testServer(t, Config{Insecure: true})
 	c := mustConnect(t, url(listen(t, s)))
-	f.last.idle = 20 * time.Millisecond
-	if _, err := c.Exec(within(t), "rows 1"); err != nil {
+	if _, err := c.Exec(within(t), "idle 20"); err != nil {
 		t.Fatal(err)
 	}
 	var pe *pgconn.PgError

@@ -16,7 +16,7 @@ import (
 type kind int
 
 const (
-	kindScalar  kind = iota // string, bool, integers, float64
+	kindScalar  kind = iota // string, bool, integers; raw nodes hold no floats
 	kindEnum                // a named enum
 	kindNode                // any node
 	kindMessage             // a node of one known type

@@ -55,16 +55,11 @@ func writeLowerField(b *bytes.Buffer, f field) (usesV, usesSub bool) {
 			value, usesSub = "string(sub)", true
 		case "bool":
 			value, usesV = "v != 0", true
-		case "float64":
-			value, usesV = "math.Float64frombits(v)", true
 		case "int":
 			value, usesV = "int(int32(v))", true
 		default:
 			value, usesV = f.goType+"(v)", true
 		}
-	}
-	if f.goType == "float64" {
-		value = "floatFromBits(v)"
 	}
 	if f.repeated {
 		if usesV {
@@ -130,8 +125,6 @@ func writeRaiseField(b *bytes.Buffer, f field) {
 			p(b, "w.text(%d, %s)\n", f.num, v)
 		case "bool":
 			p(b, "w.flag(%d, %s)\n", f.num, v)
-		case "float64":
-			p(b, "w.float(%d, %s)\n", f.num, v)
 		default:
 			p(b, "w.integer(%d, uint64(%s))\n", f.num, v)
 		}
