@@ -1,0 +1,310 @@
+package scan
+
+import (
+	"sync"
+
+	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/sql/builtin"
+	"github.com/pamirdb/pamir/sql/expr"
+	"github.com/pamirdb/pamir/sql/rowenc"
+	"github.com/pamirdb/pamir/sql/types"
+	"github.com/pamirdb/pamir/sql/vec"
+)
+
+// Evaluator implements api.Evaluator. It is safe for concurrent use.
+type Evaluator struct {
+	mu    sync.RWMutex
+	progs map[string]*program
+}
+
+// NewEvaluator returns an evaluator with an empty cache.
+func NewEvaluator() *Evaluator { return &Evaluator{progs: map[string]*program{}} }
+
+// maxPrograms bounds the cache of compiled programs; a full one is dropped.
+const maxPrograms = 512
+
+// program is a compiled fixed part.
+type program struct {
+	spec   *Spec
+	all    *rowenc.Decoder // of Read
+	filter *Exprs          // nil: all rows pass
+	first  *rowenc.Decoder // of the columns that the filter reads
+	aggs   *aggProgram
+	reprs  []types.Repr
+	idle   sync.Pool // of *run
+}
+
+// Open implements api.Evaluator.
+func (e *Evaluator) Open(prog []byte, maxRows int64) (api.ScanRun, error) {
+	fixed, ctx, ok := splitProgram(prog)
+	if !ok {
+		return nil, api.ErrUnknownProgram
+	}
+	e.mu.RLock()
+	p := e.progs[string(fixed)]
+	e.mu.RUnlock()
+	if p == nil {
+		spec, ok := decodeSpec(fixed)
+		if !ok {
+			return nil, api.ErrUnknownProgram
+		}
+		var err error
+		if p, err = compile(spec); err != nil {
+			return nil, err
+		}
+		e.mu.Lock()
+		if len(e.progs) >= maxPrograms {
+			clear(e.progs)
+		}
+		e.progs[string(fixed)] = p
+		e.mu.Unlock()
+	}
+	return p.open(ctx, maxRows)
+}
+
+func compile(s *Spec) (*program, error) {
+	p := &program{spec: s}
+	var err error
+	if p.all, err = rowenc.NewDecoder(s.Table, s.Index, s.Read); err != nil {
+		return nil, err
+	}
+	for _, id := range s.Read {
+		c, _ := s.Table.Column(id)
+		p.reprs = append(p.reprs, c.Type.Repr())
+	}
+	if len(s.Filter) > 0 {
+		if err := p.compileFilter(); err != nil {
+			return nil, err
+		}
+	}
+	if s.Aggregate {
+		if p.aggs, err = compileAggs(s); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// compileFilter maps the filter onto the columns that it reads, so that rows
+// that do not pass cost no more than these.
+func (p *program) compileFilter() error {
+	place := map[expr.ColID]expr.ColID{}
+	var cols []int
+	es := make([]expr.Expr, len(p.spec.Filter))
+	for i, f := range p.spec.Filter {
+		es[i] = expr.MapColumns(f, func(c *expr.ColumnRef) expr.Expr {
+			n, ok := place[c.ID]
+			if !ok {
+				n = expr.ColID(len(cols))
+				place[c.ID] = n
+				cols = append(cols, int(c.ID))
+			}
+			d := *c
+			d.ID = n
+			return &d
+		})
+	}
+	want := p.spec.Read[:0:0]
+	for _, c := range cols {
+		if c < 0 || c >= len(p.spec.Read) {
+			return types.ErrCorrupt
+		}
+		want = append(want, p.spec.Read[c])
+	}
+	var err error
+	if p.first, err = rowenc.NewDecoder(p.spec.Table, p.spec.Index, want); err != nil {
+		return err
+	}
+	p.filter, err = Compile(es)
+	return err
+}
+
+// run is one run of a program.
+type run struct {
+	p       *program
+	ctx     *builtin.Ctx
+	maxRows int64
+	rows    int64
+	out     []*vec.Batch
+	scratch *vec.Batch
+	filter  *Instance
+	ks, vs  [][]byte
+	agg     *aggRun
+}
+
+func (p *program) open(ctx *builtin.Ctx, maxRows int64) (*run, error) {
+	r, _ := p.idle.Get().(*run)
+	if r == nil {
+		r = &run{p: p}
+		if p.filter != nil {
+			r.filter = p.filter.New()
+			r.scratch = newBatch(p.first)
+		}
+	}
+	r.ctx, r.maxRows, r.rows, r.out = ctx, maxRows, 0, nil
+	if p.aggs != nil {
+		var err error
+		if r.agg, err = p.aggs.open(); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func newBatch(d *rowenc.Decoder) *vec.Batch {
+	b := &vec.Batch{}
+	for _, r := range d.Reprs() {
+		b.Cols = append(b.Cols, vec.New(r, 0))
+	}
+	return b
+}
+
+// Block implements api.ScanRun.
+func (r *run) Block(keys, values [][]byte, pass []int32) (int, []int32, error) {
+	consumed := len(values)
+	ks, vs := keys, values
+	if r.filter != nil {
+		r.scratch.Reset()
+		if err := r.p.first.Decode(keys, values, r.scratch.Cols); err != nil {
+			return 0, pass, err
+		}
+		r.scratch.N = len(values)
+		if err := r.filter.Filter(r.ctx, r.scratch); err != nil {
+			return 0, pass, err
+		}
+		if r.scratch.Sel != nil {
+			r.ks, r.vs = r.ks[:0], r.vs[:0]
+			for _, i := range r.scratch.Sel {
+				r.ks, r.vs = append(r.ks, keys[i]), append(r.vs, values[i])
+			}
+			ks, vs = r.ks, r.vs
+		}
+	}
+	if left := r.maxRows - r.rows; r.maxRows > 0 && int64(len(vs)) >= left {
+		ks, vs = ks[:left], vs[:left]
+		consumed = int(left)
+		if left > 0 && r.filter != nil && r.scratch.Sel != nil {
+			consumed = int(r.scratch.Sel[left-1]) + 1
+		}
+	}
+	for i := range vs {
+		if r.filter != nil && r.scratch.Sel != nil {
+			pass = append(pass, r.scratch.Sel[i])
+		} else {
+			pass = append(pass, int32(i))
+		}
+	}
+	r.rows += int64(len(vs))
+	return consumed, pass, r.take(ks, vs)
+}
+
+// take decodes the rows that passed into the result, or aggregates them.
+func (r *run) take(ks, vs [][]byte) error {
+	if len(vs) == 0 {
+		return nil
+	}
+	if r.agg != nil {
+		return r.agg.add(r, ks, vs)
+	}
+	var b *vec.Batch
+	if n := len(r.out); n > 0 && r.out[n-1].N+len(vs) <= vec.MaxBatch {
+		b = r.out[n-1]
+	} else {
+		b = newBatch(r.p.all)
+		r.out = append(r.out, b)
+	}
+	if err := r.p.all.Decode(ks, vs, b.Cols); err != nil {
+		return err
+	}
+	b.N += len(vs)
+	return nil
+}
+
+// Finish implements api.ScanRun.
+func (r *run) Finish() (api.ScanResult, error) {
+	res := &Result{Batches: r.out}
+	if r.agg != nil {
+		b, err := r.agg.finish(r.ctx)
+		if err != nil {
+			return nil, err
+		}
+		res.Batches = []*vec.Batch{b}
+	}
+	r.out, r.ctx, r.agg = nil, nil, nil
+	clear(r.ks[:cap(r.ks)])
+	clear(r.vs[:cap(r.vs)])
+	r.p.idle.Put(r)
+	return res, nil
+}
+
+// Result implements api.ScanResult: the rows, in scan order.
+type Result struct{ Batches []*vec.Batch }
+
+// Encode implements api.ScanResult.
+func (r *Result) Encode(dst []byte) []byte {
+	for _, b := range r.Batches {
+		dst = AppendBatch(dst, b)
+	}
+	return dst
+}
+
+// Size implements api.ScanResult.
+func (r *Result) Size() (rows, bytes int64) {
+	for _, b := range r.Batches {
+		rows += int64(b.Len())
+		bytes += int64(b.MemBytes())
+	}
+	return rows, bytes
+}
+
+// Batches returns the rows of a scan's answer, in whatever form it came.
+func (e *Evaluator) Batches(prog []byte, maxRows int64, resp *api.Response) ([]*vec.Batch, error) {
+	switch {
+	case resp.Result != nil:
+		if r, ok := resp.Result.(*Result); ok {
+			return r.Batches, nil
+		}
+	case resp.Encoded != nil:
+		var out []*vec.Batch
+		for b := resp.Encoded; len(b) > 0; {
+			x, rest, err := DecodeBatch(b)
+			if err != nil {
+				return nil, err
+			}
+			out, b = append(out, x), rest
+		}
+		return out, nil
+	case len(resp.KVs) > 0:
+		return e.local(prog, maxRows, resp.KVs)
+	}
+	return nil, nil
+}
+
+// local runs a program over raw rows: the leaseholder did not know it.
+func (e *Evaluator) local(prog []byte, maxRows int64, kvs []api.KeyValue) ([]*vec.Batch, error) {
+	r, err := e.Open(prog, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	ks, vs := make([][]byte, 0, vec.MaxBatch), make([][]byte, 0, vec.MaxBatch)
+	for len(kvs) > 0 {
+		n := min(len(kvs), vec.MaxBatch)
+		ks, vs = ks[:0], vs[:0]
+		for i := range n {
+			ks, vs = append(ks, kvs[i].Key), append(vs, kvs[i].Value)
+		}
+		consumed, _, err := r.Block(ks, vs, nil)
+		if err != nil {
+			return nil, err
+		}
+		if consumed < n {
+			break
+		}
+		kvs = kvs[n:]
+	}
+	res, err := r.Finish()
+	if err != nil {
+		return nil, err
+	}
+	return res.(*Result).Batches, nil
+}
