@@ -142,8 +142,28 @@ func (p *mysqlTokens) set() ([]string, error) {
 		}
 		return nil, unsupportedMySQL("autocommit cannot be switched off")
 	}
-	return nil, unsupportedMySQL("SET %s is not supported", p.rest())
+	if p.i < len(p.tokens) && p.tokens[p.i].kind == mysqlSymbol {
+		return nil, unsupportedMySQL("SET %s is not supported", p.rest())
+	}
+	p.eat("session")
+	name := p.name()
+	if p.err != nil || !p.symbol("=") {
+		return nil, p.unexpected()
+	}
+	value := quoteText(p.text())
+	if serverOnly[name] {
+		return nil, p.end()
+	}
+	if name == "time_zone" {
+		name = "timezone"
+	}
+	return []string{"SET " + quoteName(name) + " TO " + value}, p.end()
 }
+
+// serverOnly are settings of MySQL's that mean nothing here and that its clients
+// set without asking.
+var serverOnly = set(`sql_mode foreign_key_checks unique_checks sql_notes character_set_client
+	character_set_results character_set_connection collation_connection wait_timeout net_write_timeout`)
 
 func (p *mysqlTokens) drop() ([]string, error) {
 	if p.eat("index") {

@@ -41,6 +41,15 @@ func (l Literal) Int(sql string) int64 {
 	return v
 }
 
+// Signed returns what Text does, with the sign that ParseTemplate found in front
+// of a number.
+func (l Literal) Signed(sql string, negated bool) string {
+	if negated {
+		return "-" + l.Text(sql)
+	}
+	return l.Text(sql)
+}
+
 // Bounds on what is worth a template: beyond them a plan is not looked for by
 // its text.
 const (
@@ -643,10 +652,7 @@ func (l Literal) Const(sql string, negated bool, location int) *ast.A_Const {
 		}
 		out.Val = &ast.Integer{Ival: v}
 	default:
-		if negated {
-			text = "-" + text
-		}
-		out.Val = &ast.Float{Fval: text}
+		out.Val = &ast.Float{Fval: l.Signed(sql, negated)}
 	}
 	return out
 }

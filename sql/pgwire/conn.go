@@ -40,9 +40,10 @@ type conn struct {
 
 // States of a connection.
 const (
-	stateBusy    int32 = iota // starts, or runs a statement
-	stateWaiting              // waits for the client, outside of a transaction
-	stateInBlock              // waits for the client, inside of one
+	stateStarting int32 = iota // has not said or proved who it is
+	stateBusy                  // runs a statement
+	stateWaiting               // waits for the client, outside of a transaction
+	stateInBlock               // waits for the client, inside of one
 )
 
 func newConn(s *Server, c net.Conn) *conn {
@@ -119,6 +120,7 @@ func (c *conn) loop(ctx context.Context) error {
 	c.r.maxBytes = c.s.cfg.MaxMessageBytes
 	c.notes.writer.Lock()
 	defer c.notes.writer.Unlock()
+	c.state.Store(stateBusy)
 	for {
 		kind, msg, err := c.next()
 		if err != nil {

@@ -242,13 +242,13 @@ func (s *Server) Drain(ctx context.Context) {
 	}
 }
 
-// wakeIdle interrupts the waits of idle connections and tells how many
-// connections are left.
+// wakeIdle interrupts the waits of connections that are idle, or have not even
+// started, and tells how many connections are left.
 func (s *Server) wakeIdle() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range s.mu.conns {
-		if c.state.Load() == stateWaiting {
+	for c := range s.mu.open {
+		if st := c.state.Load(); st == stateWaiting || st == stateStarting {
 			_ = c.raw.SetReadDeadline(time.Unix(1, 0)) // fails on a closed one only
 		}
 	}

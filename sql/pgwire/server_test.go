@@ -233,6 +233,15 @@ func TestDrain(t *testing.T) {
 	if _, err := busy.Exec(within(t), "tx"); err != nil {
 		t.Fatal(err)
 	}
+	mute, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := mute.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	drained := make(chan struct{})
 	go func() {
 		s.Drain(within(t))
