@@ -45,7 +45,7 @@ func (b *binder) explain(s *ast.ExplainStmt) (*Result, error) {
 	}
 	n := &plan.Explain{Stmt: s.Query, Options: o}
 	t := types.TextType
-	if o.Format == plan.ExplainJSON {
+	if o.Format == plan.ExplainAsJSON {
 		t = types.JSONType
 	}
 	id := b.newCol("QUERY PLAN", t)
@@ -80,7 +80,7 @@ func explainOptions(s *ast.ExplainStmt) (plan.ExplainOptions, error) {
 			switch strings.ToLower(defString(d)) {
 			case "text":
 			case "json":
-				o.Format = plan.ExplainJSON
+				o.Format = plan.ExplainAsJSON
 			default:
 				return o, types.Errorf(types.CodeInvalidParameterValue, "unrecognized value for EXPLAIN option \"format\": \"%s\"", defString(d)).At(position(d.Location))
 			}

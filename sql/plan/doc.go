@@ -1,9 +1,10 @@
-// Package plan turns a bound statement into a tree of plan nodes.
+// Package plan is what binder, optimizer and executor agree on: the nodes of a
+// plan and the finished Plan.
 //
-// It owns the IR that sql/exec runs (ir*.go), the rules that rewrite it, the
-// choice of access paths and join orders by cost, the printer behind EXPLAIN
-// and the entry point Prepare. It refuses name resolution (sql/bind),
-// evaluation (sql/expr) and running anything.
+// It owns the IR that sql/exec runs (ir*.go), the walks over it and the printer
+// behind EXPLAIN. It refuses name resolution (sql/bind makes naive plans), the
+// rules and the entry point Prepare (sql/opt), evaluation (sql/expr) and
+// running anything.
 //
 // Invariants:
 //  1. A Plan is immutable once Prepare returns it, and may be run by any number

@@ -5,8 +5,8 @@ type ExplainFormat uint8
 
 // The formats.
 const (
-	ExplainText ExplainFormat = iota
-	ExplainJSON
+	ExplainAsText ExplainFormat = iota
+	ExplainAsJSON
 )
 
 // ExplainOptions are the options of EXPLAIN.

@@ -1,0 +1,133 @@
+package opt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/pamirdb/pamir/sql/catalog"
+	"github.com/pamirdb/pamir/sql/parse"
+	"github.com/pamirdb/pamir/sql/plan"
+	"github.com/pamirdb/pamir/sql/stats"
+	"github.com/pamirdb/pamir/sql/types"
+)
+
+// TestPlan runs testdata/plan and testdata/bind. Commands:
+//
+//	table          DDL
+//	stats          table=name rows=n [col=distinct ...]
+//	build          the naive plan, with column ids
+//	optimize       the optimized plan, as EXPLAIN prints it; costs adds costs
+//	flags          what the plan says about itself
+func TestPlan(t *testing.T) {
+	for _, dir := range []string{"../../testdata/plan", "../../testdata/bind"} {
+		datadriven.Walk(t, dir, func(t *testing.T, path string) {
+			c := newTestCatalog()
+			datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string { return c.run(t, d) })
+		})
+	}
+}
+
+func (c *testCatalog) run(t *testing.T, d *datadriven.TestData) string {
+	switch d.Cmd {
+	case "table":
+		c.ddl(t, d.Input)
+		return ""
+	case "stats":
+		return c.setStats(t, d)
+	}
+	o := options(c)
+	o.Naive = d.Cmd == "build"
+	p, err := c.prepare(d.Input, *o)
+	if err != nil {
+		return formatError(d.Input, err)
+	}
+	switch d.Cmd {
+	case "build":
+		return plan.Format(p.Root)
+	case "optimize":
+		x := plan.ExplainOptions{Costs: d.HasArg("costs"), Verbose: d.HasArg("verbose")}
+		return strings.Join(plan.ExplainText(p, x, nil), "\n") + "\n"
+	case "flags":
+		return describe(p)
+	}
+	t.Fatalf("unknown command %s", d.Cmd)
+	return ""
+}
+
+func (c *testCatalog) prepare(sql string, o Options) (*plan.Plan, error) {
+	st, _, err := parse.ParseOne(sql)
+	if err != nil {
+		return nil, err
+	}
+	return Prepare(context.Background(), st.Node, c.resolver(), o)
+}
+
+func formatError(sql string, err error) string {
+	var e *types.Error
+	if !errors.As(err, &e) {
+		return "error: " + err.Error() + "\n"
+	}
+	s := fmt.Sprintf("ERROR %s: %s\n", e.Code, e.Message)
+	if e.Position > 0 {
+		s += sql[:min(e.Position-1, len(sql))] + "^" + sql[min(e.Position-1, len(sql)):] + "\n"
+	}
+	if e.Detail != "" {
+		s += "DETAIL: " + e.Detail + "\n"
+	}
+	if e.Hint != "" {
+		s += "HINT: " + e.Hint + "\n"
+	}
+	return s
+}
+
+func describe(p *plan.Plan) string {
+	var b strings.Builder
+	for i, t := range p.Params {
+		fmt.Fprintf(&b, "$%d %s\n", i+1, t)
+	}
+	for i, l := range p.Literals {
+		fmt.Fprintf(&b, "?%d literal %d as %s\n", i+1, l.Index, l.Type)
+	}
+	for _, c := range p.Result {
+		fmt.Fprintf(&b, "%s %s table=%d attr=%d\n", c.Name, c.Type, c.Table, c.Attr)
+	}
+	f := p.Flags
+	for _, x := range []struct {
+		on   bool
+		name string
+	}{{f.ReadOnly, "read-only"}, {f.Generic, "generic"}, {f.Point, "point"}, {f.PointWrite, "point-write"},
+		{f.NoSnapshot, "no-snapshot"}, {f.Volatile, "volatile"}, {f.Locking, "locking"}, {f.SettingsBound, "settings"}} {
+		if x.on {
+			b.WriteString(x.name + " ")
+		}
+	}
+	return strings.TrimSpace(b.String()) + "\n"
+}
+
+func (c *testCatalog) setStats(t *testing.T, d *datadriven.TestData) string {
+	var name string
+	var rows int
+	d.ScanArgs(t, "table", &name)
+	d.ScanArgs(t, "rows", &rows)
+	r, ok := c.resolver().Relation(catalog.Name{Name: name})
+	if !ok {
+		t.Fatalf("no table %s", name)
+	}
+	tab := r.(*catalog.Table)
+	st := &stats.Table{Rows: float64(rows), AvgWidth: 100, Columns: map[catalog.ColumnID]*stats.Column{}}
+	for i := range tab.Columns {
+		col := &tab.Columns[i]
+		distinct := rows
+		if d.HasArg(col.Name) {
+			d.ScanArgs(t, col.Name, &distinct)
+		}
+		st.Columns[col.ID] = &stats.Column{Distinct: float64(distinct), AvgWidth: 8}
+	}
+	c.stats[tab.ID] = st
+	return ""
+}
