@@ -1,0 +1,213 @@
+package schemachange
+
+import (
+	"github.com/pamirdb/pamir/sql/ast"
+	"github.com/pamirdb/pamir/sql/bind"
+	"github.com/pamirdb/pamir/sql/catalog"
+	"github.com/pamirdb/pamir/sql/parse"
+	"github.com/pamirdb/pamir/sql/types"
+)
+
+func (e *Env) createSchema(s *ast.CreateSchemaStmt) error {
+	name := s.Schemaname
+	owner := e.User
+	if s.Authrole != nil {
+		r, err := e.findRole(s.Authrole)
+		if err != nil {
+			return err
+		}
+		owner = r.ID
+		if name == "" {
+			name = r.Name
+		}
+	}
+	if len(name) > 3 && name[:3] == "pg_" {
+		return types.Errorf(types.CodeReservedName, "unacceptable schema name \"%s\"", name).WithDetail("The prefix \"pg_\" is reserved for system schemas.")
+	}
+	if _, ok := e.resolver().Schema(name); ok {
+		if s.IfNotExists {
+			e.notice(types.CodeDuplicateSchema, "schema \"%s\" already exists, skipping", name)
+			return nil
+		}
+		return types.Errorf(types.CodeDuplicateSchema, "schema \"%s\" already exists", name)
+	}
+	if len(s.SchemaElts) > 0 {
+		return types.Errorf(types.CodeFeatureNotSupported, "CREATE SCHEMA with further statements is not supported")
+	}
+	h, err := e.header(name, nil)
+	if err != nil {
+		return err
+	}
+	h.Owner = owner
+	e.Change.Put(&catalog.Schema{Header: h})
+	return nil
+}
+
+func (e *Env) createDatabase(s *ast.CreatedbStmt) error {
+	if r := e.role(); !r.Super && !r.CreateDB {
+		return types.Errorf(types.CodeInsufficientPrivilege, "permission denied to create database")
+	}
+	if _, ok := e.Change.Snapshot().Database(s.Dbname); ok {
+		return types.Errorf(types.CodeDuplicateDatabase, "database \"%s\" already exists", s.Dbname)
+	}
+	h, err := e.header(s.Dbname, nil)
+	if err != nil {
+		return err
+	}
+	h.Database = 0
+	db := &catalog.Database{Header: h, Encoding: "UTF8", ConnLimit: -1}
+	for _, n := range s.Options {
+		d := n.(*ast.DefElem)
+		switch d.Defname {
+		case "owner":
+			r, ok := e.Change.Snapshot().Role(defText(d))
+			if !ok {
+				return types.Errorf(types.CodeUndefinedObject, "role \"%s\" does not exist", defText(d))
+			}
+			db.Owner = r.ID
+		case "encoding":
+			if v := defText(d); v != "" && v != "UTF8" && v != "utf8" && v != "UTF-8" && v != "utf-8" && v != "6" {
+				return types.Errorf(types.CodeFeatureNotSupported, "encoding \"%s\" is not supported: databases are UTF8", v)
+			}
+		case "connection_limit":
+			var n int64
+			if err := setInt(&n, d); err != nil {
+				return err
+			}
+			db.ConnLimit = int(n)
+		case "is_template":
+			db.IsTempl = defBool(d)
+		case "allow_connections":
+			db.NoConnect = !defBool(d)
+		}
+	}
+	public, err := e.header("public", nil)
+	if err != nil {
+		return err
+	}
+	public.Database, public.Owner, db.Public = db.ID, db.Owner, public.ID
+	e.Change.Put(db, &catalog.Schema{Header: public})
+	return nil
+}
+
+func (e *Env) dropDatabase(s *ast.DropdbStmt) error {
+	db, ok := e.Change.Snapshot().Database(s.Dbname)
+	if !ok {
+		if s.MissingOk {
+			e.notice("00000", "database \"%s\" does not exist, skipping", s.Dbname)
+			return nil
+		}
+		return types.Errorf(types.CodeInvalidCatalogName, "database \"%s\" does not exist", s.Dbname)
+	}
+	if db.ID == e.Database.ID {
+		return types.Errorf(types.CodeObjectInUse, "cannot drop the currently open database")
+	}
+	if err := e.mustOwn(&db.Header, "database"); err != nil {
+		return err
+	}
+	var gone []types.OID
+	e.Change.Snapshot().Each(func(d catalog.Descriptor) bool {
+		if h := d.Head(); h.Database == db.ID {
+			gone = append(gone, h.ID)
+			if d.Kind() == catalog.KindTable {
+				e.clearTable(h.ID)
+			}
+		}
+		return true
+	})
+	e.Change.Drop(append(gone, db.ID)...)
+	return nil
+}
+
+func (e *Env) createEnum(s *ast.CreateEnumStmt) error {
+	n := splitName(stringList(s.TypeName))
+	sc, err := e.creationSchema(n)
+	if err != nil {
+		return err
+	}
+	if _, dup := e.Change.Snapshot().Type(sc.ID, n.Name); dup {
+		return types.Errorf(types.CodeDuplicateObject, "type \"%s\" already exists", n.Name)
+	}
+	h, err := e.header(n.Name, sc)
+	if err != nil {
+		return err
+	}
+	t := &catalog.Type{Header: h, Class: catalog.EnumType}
+	if t.Array, err = e.oid(); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for i, l := range stringList(s.Vals) {
+		if seen[l] {
+			return types.Errorf(types.CodeUniqueViolation, "duplicate key value violates unique constraint \"pg_enum_typid_label_index\"").
+				WithDetail("Key (enumtypid, enumlabel)=(%d, %s) already exists.", t.ID, l)
+		}
+		seen[l] = true
+		oid, err := e.oid()
+		if err != nil {
+			return err
+		}
+		t.Labels = append(t.Labels, catalog.EnumLabel{OID: oid, Label: l, Sort: float64(i + 1)})
+	}
+	e.Change.Put(t)
+	return nil
+}
+
+// createView binds the query now, so that errors come now, and keeps its text.
+func (e *Env) createView(s *ast.ViewStmt) error {
+	n := rangeName(s.View)
+	sc, err := e.creationSchema(n)
+	if err != nil {
+		return err
+	}
+	res, err := bind.Bind(s.Query, e.resolver(), e.Bind)
+	if err != nil {
+		return err
+	}
+	if len(res.Params) > 0 {
+		return types.Errorf(types.CodeUndefinedParameter, "there is no parameter $1")
+	}
+	v := &catalog.View{}
+	old, _, exists := e.Change.Snapshot().RelationOID(sc.ID, n.Name)
+	if exists {
+		d, _ := e.Change.Snapshot().ByOID(old)
+		prev, isView := d.(*catalog.View)
+		if !s.Replace || !isView {
+			return duplicateRelation(n.Name)
+		}
+		if err := e.mustOwn(&prev.Header, "view"); err != nil {
+			return err
+		}
+		v.Header = prev.Header
+		if err := replaceable(prev, res.Result, stringList(s.Aliases)); err != nil {
+			return err
+		}
+	} else if v.Header, err = e.header(n.Name, sc); err != nil {
+		return err
+	}
+	aliases := stringList(s.Aliases)
+	if len(aliases) > len(res.Result) {
+		return types.Errorf(types.CodeSyntaxError, "CREATE VIEW specifies more column names than columns")
+	}
+	seen := map[string]bool{}
+	for i, c := range res.Result {
+		name := c.Name
+		if i < len(aliases) {
+			name = aliases[i]
+		}
+		if seen[name] {
+			return types.Errorf(types.CodeDuplicateColumn, "column \"%s\" specified more than once", name)
+		}
+		seen[name] = true
+		v.Columns = append(v.Columns, catalog.Column{ID: catalog.ColumnID(i + 1), Name: name, Type: c.Type})
+	}
+	if v.Query, err = parse.Format(s.Query); err != nil {
+		return err
+	}
+	v.SearchPath = e.SearchPath
+	for _, d := range res.Depends {
+		v.DependsOn = append(v.DependsOn, d.OID)
+	}
+	e.Change.Put(v)
+	return nil
+}

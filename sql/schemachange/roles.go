@@ -1,0 +1,382 @@
+package schemachange
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/pamirdb/pamir/pkg/security"
+	"github.com/pamirdb/pamir/sql/ast"
+	"github.com/pamirdb/pamir/sql/catalog"
+	"github.com/pamirdb/pamir/sql/plan"
+	"github.com/pamirdb/pamir/sql/types"
+)
+
+// replaceable checks CREATE OR REPLACE VIEW: columns may only be added.
+func replaceable(prev *catalog.View, cols []plan.ResultColumn, aliases []string) error {
+	if len(cols) < len(prev.Columns) {
+		return types.Errorf(types.CodeInvalidTableDefinition, "cannot drop columns from view")
+	}
+	for i, old := range prev.Columns {
+		name := cols[i].Name
+		if i < len(aliases) {
+			name = aliases[i]
+		}
+		if name != old.Name {
+			return types.Errorf(types.CodeInvalidTableDefinition, "cannot change name of view column \"%s\" to \"%s\"", old.Name, name).
+				WithHint("Use ALTER VIEW ... RENAME COLUMN ... to change name of view column instead.")
+		}
+		if cols[i].Type != old.Type {
+			return types.Errorf(types.CodeInvalidTableDefinition, "cannot change data type of view column \"%s\" from %s to %s", old.Name, old.Type, cols[i].Type)
+		}
+	}
+	return nil
+}
+
+// findRole resolves a role specification.
+func (e *Env) findRole(r *ast.RoleSpec) (*catalog.Role, error) {
+	switch r.Roletype {
+	case ast.ROLESPEC_CURRENT_ROLE, ast.ROLESPEC_CURRENT_USER, ast.ROLESPEC_SESSION_USER:
+		return e.role(), nil
+	}
+	role, ok := e.Change.Snapshot().Role(r.Rolename)
+	if !ok {
+		return nil, types.Errorf(types.CodeUndefinedObject, "role \"%s\" does not exist", r.Rolename)
+	}
+	return role, nil
+}
+
+func (e *Env) mayManageRoles() error {
+	if r := e.role(); !r.Super && !r.CreateRole {
+		return types.Errorf(types.CodeInsufficientPrivilege, "permission denied to manage roles")
+	}
+	return nil
+}
+
+func (e *Env) createRole(s *ast.CreateRoleStmt) error {
+	if err := e.mayManageRoles(); err != nil {
+		return err
+	}
+	if _, dup := e.Change.Snapshot().Role(s.Role); dup {
+		return types.Errorf(types.CodeDuplicateObject, "role \"%s\" already exists", s.Role)
+	}
+	if s.Role == "public" || s.Role == "none" || strings.HasPrefix(s.Role, "pg_") || s.Role == security.NodeUser {
+		return types.Errorf(types.CodeReservedName, "role name \"%s\" is reserved", s.Role)
+	}
+	h, err := e.header(s.Role, nil)
+	if err != nil {
+		return err
+	}
+	h.Database, h.Owner = 0, 0
+	r := &catalog.Role{Header: h, Inherit: true, ConnLimit: -1, Login: s.StmtType == ast.ROLESTMT_USER}
+	if err := e.roleOptions(r, s.Options, true); err != nil {
+		return err
+	}
+	e.Change.Put(r)
+	return nil
+}
+
+func (e *Env) alterRole(s *ast.AlterRoleStmt) error {
+	r, err := e.findRole(s.Role)
+	if err != nil {
+		return err
+	}
+	ownPassword := r.ID == e.User && len(s.Options) == 1 && s.Options[0].(*ast.DefElem).Defname == "password"
+	if !ownPassword {
+		if err := e.mayManageRoles(); err != nil {
+			return err
+		}
+	}
+	if r.Super && !e.role().Super {
+		return types.Errorf(types.CodeInsufficientPrivilege, "must be superuser to alter superuser roles or change superuser attribute")
+	}
+	if r, err = clone(r); err != nil {
+		return err
+	}
+	if err := e.roleOptions(r, s.Options, s.Action >= 0); err != nil {
+		return err
+	}
+	e.Change.Put(r)
+	return nil
+}
+
+func (e *Env) roleOptions(r *catalog.Role, options []ast.Node, add bool) error {
+	flags := map[string]*bool{"superuser": &r.Super, "inherit": &r.Inherit, "createrole": &r.CreateRole, "createdb": &r.CreateDB,
+		"canlogin": &r.Login, "isreplication": &r.Replication, "bypassrls": &r.BypassRLS}
+	for _, n := range options {
+		d := n.(*ast.DefElem)
+		if f := flags[d.Defname]; f != nil {
+			if d.Defname == "superuser" && defBool(d) && !e.role().Super {
+				return types.Errorf(types.CodeInsufficientPrivilege, "must be superuser to create superusers")
+			}
+			*f = defBool(d)
+			continue
+		}
+		switch d.Defname {
+		case "password":
+			if err := setPassword(r, d); err != nil {
+				return err
+			}
+		case "connectionlimit":
+			var n int64
+			if err := setInt(&n, d); err != nil {
+				return err
+			}
+			r.ConnLimit = int(n)
+		case "validUntil":
+			r.ValidUntil = defText(d)
+		case "addroleto", "rolemembers", "adminmembers":
+			if err := e.memberOption(r, d, add); err != nil {
+				return err
+			}
+		case "sysid":
+		default:
+			return types.Errorf(types.CodeFeatureNotSupported, "role option \"%s\" is not supported", d.Defname)
+		}
+	}
+	return nil
+}
+
+// setPassword keeps a verifier; the password itself is never stored.
+func setPassword(r *catalog.Role, d *ast.DefElem) error {
+	if d.Arg == nil {
+		r.Password = ""
+		return nil
+	}
+	text := defText(d)
+	if v, err := security.ParseVerifier(text); err == nil {
+		r.Password = v.String()
+		return nil
+	}
+	v, err := security.NewVerifier(text)
+	if err != nil {
+		return err
+	}
+	r.Password = v.String()
+	return nil
+}
+
+func (e *Env) memberOption(r *catalog.Role, d *ast.DefElem, add bool) error {
+	l, ok := d.Arg.(*ast.List)
+	if !ok {
+		return nil
+	}
+	for _, n := range l.Items {
+		other, err := e.findRole(n.(*ast.RoleSpec))
+		if err != nil {
+			return err
+		}
+		if d.Defname == "addroleto" {
+			setMember(r, other.ID, add)
+			continue
+		}
+		if other, err = clone(other); err != nil {
+			return err
+		}
+		setMember(other, r.ID, add)
+		e.Change.Put(other)
+	}
+	return nil
+}
+
+func setMember(r *catalog.Role, group types.OID, in bool) {
+	r.MemberOf = slices.DeleteFunc(r.MemberOf, func(o types.OID) bool { return o == group })
+	if in {
+		r.MemberOf = append(r.MemberOf, group)
+	}
+}
+
+func (e *Env) dropRole(s *ast.DropRoleStmt) error {
+	if err := e.mayManageRoles(); err != nil {
+		return err
+	}
+	for _, n := range s.Roles {
+		spec := n.(*ast.RoleSpec)
+		r, ok := e.Change.Snapshot().Role(spec.Rolename)
+		if !ok {
+			if s.MissingOk {
+				e.notice("00000", "role \"%s\" does not exist, skipping", spec.Rolename)
+				continue
+			}
+			return types.Errorf(types.CodeUndefinedObject, "role \"%s\" does not exist", spec.Rolename)
+		}
+		if r.ID == e.User || r.ID == catalog.RootRoleOID {
+			return types.Errorf(types.CodeObjectInUse, "current user cannot be dropped")
+		}
+		var owned catalog.Descriptor
+		e.Change.Snapshot().Each(func(d catalog.Descriptor) bool {
+			if d.Head().Owner == r.ID {
+				owned = d
+			}
+			return owned == nil
+		})
+		if owned != nil {
+			return types.Errorf(types.CodeDependentObjectsStillExist, "role \"%s\" cannot be dropped because some objects depend on it", r.Name).
+				WithDetail("owner of %s %s", owned.Kind(), owned.Head().Name)
+		}
+		e.Change.Drop(r.ID)
+	}
+	return nil
+}
+
+func grantTag(grant bool, what string) string {
+	if grant {
+		return "GRANT" + what
+	}
+	return "REVOKE" + what
+}
+
+// privilegeLetters are pg_class.relacl's letters.
+var privilegeLetters = map[string]string{"select": "r", "insert": "a", "update": "w", "delete": "d", "truncate": "D", "references": "x",
+	"trigger": "t", "usage": "U", "create": "C", "connect": "c", "temporary": "T", "temp": "T", "execute": "X"}
+
+// allPrivileges are those that ALL stands for, by kind.
+var allPrivileges = map[ast.ObjectType]string{ast.OBJECT_TABLE: "arwdDxt", ast.OBJECT_SEQUENCE: "rwU", ast.OBJECT_SCHEMA: "UC",
+	ast.OBJECT_DATABASE: "CTc", ast.OBJECT_TYPE: "U", ast.OBJECT_FUNCTION: "X"}
+
+func (e *Env) grant(s *ast.GrantStmt) error {
+	letters := ""
+	for _, n := range s.Privileges {
+		p := n.(*ast.AccessPriv)
+		l, ok := privilegeLetters[strings.ToLower(p.PrivName)]
+		if !ok {
+			return types.Errorf(types.CodeSyntaxError, "unrecognized privilege type \"%s\"", p.PrivName)
+		}
+		letters += l
+	}
+	if len(s.Privileges) == 0 {
+		letters = allPrivileges[s.Objtype]
+	}
+	targets, err := e.grantTargets(s)
+	if err != nil {
+		return err
+	}
+	for _, d := range targets {
+		for _, n := range s.Grantees {
+			spec := n.(*ast.RoleSpec)
+			grantee := types.OID(0)
+			if spec.Roletype != ast.ROLESPEC_PUBLIC {
+				r, err := e.findRole(spec)
+				if err != nil {
+					return err
+				}
+				grantee = r.ID
+			}
+			setGrant(d.Head(), grantee, e.User, letters, s.IsGrant)
+		}
+		e.Change.Put(d)
+	}
+	return nil
+}
+
+// setGrant adds or takes privileges of one grantee.
+func setGrant(h *catalog.Header, grantee, grantor types.OID, letters string, add bool) {
+	i := slices.IndexFunc(h.ACL, func(g catalog.Grant) bool { return g.Grantee == grantee && g.Column == 0 })
+	if i < 0 {
+		if !add {
+			return
+		}
+		h.ACL = append(h.ACL, catalog.Grant{Grantee: grantee, Grantor: grantor})
+		i = len(h.ACL) - 1
+	}
+	g := &h.ACL[i]
+	for _, l := range letters {
+		g.Privileges = strings.ReplaceAll(g.Privileges, string(l), "")
+		if add {
+			g.Privileges += string(l)
+		}
+	}
+	if g.Privileges == "" {
+		h.ACL = slices.Delete(h.ACL, i, i+1)
+	}
+}
+
+// grantTargets are copies of the objects that a GRANT names.
+func (e *Env) grantTargets(s *ast.GrantStmt) ([]catalog.Descriptor, error) {
+	var out []catalog.Descriptor
+	add := func(d catalog.Descriptor) error {
+		if err := e.mustOwn(d.Head(), d.Kind().String()); err != nil {
+			return err
+		}
+		c, err := clone(d)
+		out = append(out, c)
+		return err
+	}
+	for _, n := range s.Objects {
+		switch x := n.(type) {
+		case *ast.RangeVar:
+			d, err := e.relation(rangeName(x), x.Location)
+			if err != nil {
+				return nil, err
+			}
+			if err := add(d); err != nil {
+				return nil, err
+			}
+		case *ast.String:
+			if err := e.namedTarget(s, x.Sval, add); err != nil {
+				return nil, err
+			}
+		default:
+			return nil, types.Errorf(types.CodeFeatureNotSupported, "GRANT on this kind of object is not supported")
+		}
+	}
+	return out, nil
+}
+
+func (e *Env) namedTarget(s *ast.GrantStmt, name string, add func(catalog.Descriptor) error) error {
+	if s.Objtype == ast.OBJECT_DATABASE {
+		db, ok := e.Change.Snapshot().Database(name)
+		if !ok {
+			return types.Errorf(types.CodeInvalidCatalogName, "database \"%s\" does not exist", name)
+		}
+		return add(db)
+	}
+	sc, ok := e.resolver().Schema(name)
+	if !ok {
+		return types.Errorf(types.CodeInvalidSchemaName, "schema \"%s\" does not exist", name)
+	}
+	if s.Targtype != ast.ACL_TARGET_ALL_IN_SCHEMA {
+		return add(sc)
+	}
+	var all []catalog.Descriptor
+	e.Change.Snapshot().Each(func(d catalog.Descriptor) bool {
+		isSeq := d.Kind() == catalog.KindSequence
+		isRel := d.Kind() == catalog.KindTable || d.Kind() == catalog.KindView
+		if d.Head().Schema == sc.ID && (s.Objtype == ast.OBJECT_SEQUENCE && isSeq || s.Objtype == ast.OBJECT_TABLE && isRel) {
+			all = append(all, d)
+		}
+		return true
+	})
+	for _, d := range all {
+		if err := add(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Env) grantRole(s *ast.GrantRoleStmt) error {
+	if err := e.mayManageRoles(); err != nil {
+		return err
+	}
+	for _, g := range s.GrantedRoles {
+		group, ok := e.Change.Snapshot().Role(g.(*ast.AccessPriv).PrivName)
+		if !ok {
+			return types.Errorf(types.CodeUndefinedObject, "role \"%s\" does not exist", g.(*ast.AccessPriv).PrivName)
+		}
+		for _, n := range s.GranteeRoles {
+			r, err := e.findRole(n.(*ast.RoleSpec))
+			if err != nil {
+				return err
+			}
+			if r.ID == group.ID {
+				return types.Errorf("0LP01", "role \"%s\" is a member of role \"%s\"", r.Name, group.Name)
+			}
+			if r, err = clone(r); err != nil {
+				return err
+			}
+			setMember(r, group.ID, s.IsGrant)
+			e.Change.Put(r)
+		}
+	}
+	return nil
+}
