@@ -13,6 +13,9 @@ type Impl struct {
 	Kernel Kernel
 	// Total says that the kernel neither fails nor minds NULL positions.
 	Total bool
+	// Narrow, if set, appends to dst the selected positions for which a boolean
+	// function is true; it is called only when no argument is NULL.
+	Narrow func(c *Call, dst []int32) []int32
 }
 
 var impls = make(map[string]*Impl, 2000)

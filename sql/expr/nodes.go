@@ -151,3 +151,26 @@ func (c *callNode) skipNulls(in *Instance, call *builtin.Call, out *vec.Vector, 
 	in.sels[c.sel] = dst
 	return dst, len(dst) == 0
 }
+
+// narrow selects directly where the function can and nothing is NULL.
+func (c *callNode) narrow(in *Instance, sel []int32, n int, dst []int32) ([]int32, bool, error) {
+	if c.impl.Narrow == nil {
+		return nil, false, nil
+	}
+	call := &in.calls[c.slot]
+	nulls := false
+	for i, a := range c.args {
+		v, err := a.eval(in, sel, n)
+		if err != nil {
+			return nil, true, err
+		}
+		call.Args[i] = v
+		nulls = nulls || v.HasNulls()
+	}
+	if nulls {
+		// The arguments are evaluated again, into the same registers.
+		return nil, false, nil
+	}
+	call.Ctx, call.Sel, call.N = in.ctx, sel, n
+	return c.impl.Narrow(call, dst), true, nil
+}
