@@ -273,6 +273,8 @@ func (c *optimizer) applyPath(x *plan.Scan, p *path) plan.Node {
 		}
 	}
 	x.Index = p.index
+	c.learn(x)
+	x.Est = plan.Estimate{Rows: p.rows * c.selectivity(x.Filter), TotalCost: p.cost}
 	if p.point {
 		key := make([]plan.Scalar, len(p.spans[0].Eq))
 		for i, k := range p.spans[0].Eq {
@@ -317,6 +319,9 @@ func (c *optimizer) fetch(x *plan.Scan) plan.Node {
 		f.Key = append(f.Key, add(k.Column))
 	}
 	c.splitFilter(x, s, f, have, add)
+	// The path's cost counts the fetch, which is the other node's.
+	s.Est = plan.Estimate{Rows: x.Est.Rows, TotalCost: x.Est.TotalCost / 2}
+	f.Est = plan.Estimate{}
 	f.Input = s
 	return f
 }

@@ -74,6 +74,7 @@ func Prepare(ctx context.Context, stmt ast.Node, r catalog.Resolver, o Options) 
 type optimizer struct {
 	opts Options
 	next plan.ColID
+	cols map[plan.ColID]colInfo
 }
 
 func (c *optimizer) newCol() plan.ColID {
@@ -93,13 +94,13 @@ func (c *optimizer) stats(t *catalog.Table) *stats.Table {
 func (c *optimizer) optimize(n plan.Node) plan.Node {
 	n = c.inlineCTEs(n)
 	n = c.fold(n)
-	n = c.decorrelate(n)
-	n = c.pushDown(n)
-	n = c.orderJoins(n)
-	n = c.pushDown(n)
+	n = reshape(c.decorrelate(n))
+	n = reshape(c.pushDown(n))
+	n = reshape(c.orderJoins(n))
 	c.prune(n)
 	n = c.chooseAccess(n)
 	n = c.chooseJoins(n)
+	n = reshape(n)
 	n = c.orderings(n)
 	n = c.tidy(n)
 	c.estimate(n)

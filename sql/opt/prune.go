@@ -231,7 +231,6 @@ func (p *pruner) aggregate(x *plan.Aggregate, need plan.ColSet) {
 
 // join narrows both sides of a join or Apply and sets its output anew.
 func (p *pruner) join(n plan.Node, need plan.ColSet) {
-	above := copySet(need)
 	scalars(n, need)
 	var l, r plan.Node
 	var t plan.JoinType
@@ -251,27 +250,7 @@ func (p *pruner) join(n plan.Node, need plan.ColSet) {
 	}
 	p.node(l, need)
 	p.node(r, need)
-	// What only the join itself reads is not put out.
-	var out []plan.Column
-	sides := [][]plan.Column{l.Columns(), r.Columns()}
-	if t == plan.SemiJoin || t == plan.AntiJoin || t == plan.MarkJoin {
-		sides = sides[:1]
-	}
-	for _, cols := range sides {
-		for _, c := range cols {
-			if above.Has(c.ID) {
-				out = append(out, c)
-			}
-		}
-	}
-	if t == plan.MarkJoin {
-		for _, c := range n.Columns() {
-			if c.ID == mark {
-				out = append(out, c)
-			}
-		}
-	}
-	n.Common().Out = out
+	n.Common().Out = joinOut(t, l, r, n.Columns(), mark)
 }
 
 // narrow wraps n in a projection to out if it puts out anything else.
