@@ -48,7 +48,8 @@ const (
 	// EndTxn commits or aborts; with writes of the same range in the batch it is
 	// one-phase, with InFlight it stages a parallel commit.
 	EndTxn
-	// HeartbeatTxn keeps a record alive, creating it if need be.
+	// HeartbeatTxn keeps a record alive, creating it if need be. With the status
+	// Staging in its arguments it takes a staging back that has failed.
 	HeartbeatTxn
 	// PushTxn asks for a decision on another transaction's fate.
 	PushTxn

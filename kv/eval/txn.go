@@ -47,6 +47,11 @@ func (ev *evaluation) heartbeat(r *api.Request, resp *api.Response) error {
 		c := *rec
 		rec = &c
 	}
+	if rec.Status == api.Staging && r.Txn != nil && r.Txn.Status == api.Staging {
+		// The coordinator knows that a write of this attempt was not laid, and will
+		// wait for locks: until it stages again, others may push it.
+		rec.Status, rec.InFlight = api.Pending, nil
+	}
 	if rec.Status == api.Pending || rec.Status == api.Staging {
 		rec.LastHeartbeat = ev.resp.Now
 		ev.changes.PutRecord(rec)

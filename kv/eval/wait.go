@@ -16,7 +16,7 @@ import (
 const (
 	probeFirst = 50 * time.Millisecond
 	probeNext  = 200 * time.Millisecond
-	probeRest  = time.Second
+	probeRest  = 400 * time.Millisecond // less than an edge lives
 )
 
 // handleBlocked waits for the lock that stopped the batch.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -290,4 +291,17 @@ func (c *Cluster) newRange(start, end api.Key, on ids.NodeID) *memRange {
 	r.lease.Store(&api.Lease{Seq: 1, Holder: replicaOn(on)})
 	c.byID[r.id] = r
 	return r
+}
+
+// DumpLocks shows every range's lock table.
+func (c *Cluster) DumpLocks() string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var sb strings.Builder
+	for _, r := range c.ranges {
+		if s := r.m.Dump(func(id ids.TxnID) string { return id.Short() }); s != "" {
+			fmt.Fprintf(&sb, "%s [%s, %s)\n%s\n", r.id, keys.Pretty(r.desc.Load().Start), keys.Pretty(r.desc.Load().End), s)
+		}
+	}
+	return sb.String()
 }

@@ -444,4 +444,3 @@ func spent(left *api.ScanOptions, r *api.Response) bool {
 	}
 	return false
 }
-

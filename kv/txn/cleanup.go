@@ -3,6 +3,7 @@ package txn
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/pamirdb/pamir/kv/api"
@@ -44,7 +45,7 @@ func (t *Txn) cleanup(s api.TxnStatus) *cleanup {
 	}
 	c := &cleanup{
 		db: t.db, meta: m, status: s, ignored: t.ignored,
-		intents: t.intents.spans(), locks: t.lockSpans.spans(),
+		intents: slices.Clone(t.intents.spans()), locks: slices.Clone(t.lockSpans.spans()),
 		decide: t.staged || t.flushedSeq > 0 || t.beaten.Load(),
 		forget: t.staged || t.flushedSeq > 0 || t.beaten.Load(),
 	}

@@ -163,7 +163,7 @@ func (t *Txn) endOnePhase() api.Request {
 // holdings lists where intents and locks may be.
 func (t *Txn) holdings() []api.Span {
 	if t.intents.empty() {
-		return slices.Clip(t.lockSpans.spans())
+		return slices.Clone(t.lockSpans.spans())
 	}
 	var all spanSet
 	for _, s := range t.intents.spans() {
@@ -177,10 +177,7 @@ func (t *Txn) holdings() []api.Span {
 
 // commitOnePhase sends everything with the decision to one range: one proposal.
 func (t *Txn) commitOnePhase(ctx context.Context, b *kv.Batch, list []*pending, locks []held) error {
-	reqs := t.firstRequests[:0]
-	if n := len(locks) + len(list) + 1; n > len(t.firstRequests) || t.firstRequests[0].Kind != 0 {
-		reqs = make([]api.Request, 0, n)
-	}
+	reqs := make([]api.Request, 0, len(locks)+len(list)+1)
 	reqs = appendValidations(reqs, locks)
 	writes := len(reqs)
 	for _, p := range list {
@@ -193,6 +190,10 @@ func (t *Txn) commitOnePhase(ctx context.Context, b *kv.Batch, list []*pending, 
 	ba.CanRefresh = t.reads.empty()
 	br, err := t.db.cfg.Ranges.Send(ctx, ba)
 	if err != nil {
+		// A write that waited for a lock was given it, though the batch then failed.
+		for _, p := range list {
+			t.lockSpans.add(p.key, nil)
+		}
 		return conditionOf(err, reqs, func(i int) int32 {
 			if i < writes || i-writes >= len(list) {
 				return -1

@@ -77,13 +77,21 @@ func partition(desc *api.RangeDescriptor, list []*pending) (here, there []*pendi
 func (t *Txn) stageRequests(here, there []*pending) (stage, others []api.Request) {
 	end := t.endTxn(true)
 	for _, p := range here {
-		stage = append(stage, writeRequest(p, p.last()))
+		stage = append(stage, impatient(p))
 	}
 	for _, p := range there {
-		others = append(others, writeRequest(p, p.last()))
+		others = append(others, impatient(p))
 		end.Txn.InFlight = append(end.Txn.InFlight, api.InFlightWrite{Key: p.key, Seq: p.last().seq})
 	}
 	return append(stage, end), others
+}
+
+// impatient returns a write that does not wait for a lock: while it waited, the
+// staging record would make others wait for us, perhaps its holder.
+func impatient(p *pending) api.Request {
+	r := writeRequest(p, p.last())
+	r.Wait = api.WaitError
+	return r
 }
 
 func (t *Txn) sendHalf(ctx context.Context, m *api.TxnMeta, reqs []api.Request) (*api.BatchResponse, error) {
@@ -111,12 +119,37 @@ func (t *Txn) decide(ctx context.Context, b *kv.Batch, m *api.TxnMeta, there []*
 	switch {
 	case record.err == nil && laid.err == nil:
 		return t.staging(m, record.br, laid.br)
-	case isDefinite(record.err) && record.err != nil:
-		return conditionOf(record.err, stage, func(i int) int32 { return index(i, true) })
+	case record.err != nil && isDefinite(record.err):
+		return again(conditionOf(record.err, stage, func(i int) int32 { return index(i, true) }))
 	case record.err == nil && isDefinite(laid.err):
-		return conditionOf(laid.err, others, func(i int) int32 { return index(i, false) })
+		if err := t.unstage(ctx, m); err != nil {
+			return err
+		}
+		return again(conditionOf(laid.err, others, func(i int) int32 { return index(i, false) }))
 	}
 	return t.recoverOutcome(m, there, errors.Join(record.err, laid.err))
+}
+
+// again turns the news of a lock in the way into another try, which waits for it.
+func again(err error) error {
+	var locked *api.LockUnavailableError
+	if errors.As(err, &locked) {
+		return &againError{}
+	}
+	return err
+}
+
+// unstage makes the record pending again after a failed staging.
+func (t *Txn) unstage(ctx context.Context, m *api.TxnMeta) error {
+	ba := &api.BatchRequest{Requests: []api.Request{{
+		Kind: api.HeartbeatTxn, Key: m.Anchor, Txn: &api.TxnArgs{Status: api.Staging},
+	}}}
+	ba.Txn, ba.ReadTS, ba.Gateway = m, m.ReadTS, m.Gateway
+	br, err := t.db.cfg.Ranges.Send(ctx, ba)
+	if err == nil && br.Responses[0].Txn != nil && br.Responses[0].Txn.Status == api.Aborted {
+		return &api.AbortedError{Reason: "by a conflicting transaction"}
+	}
+	return err
 }
 
 // staging ends a round in which every write was laid: the transaction is
@@ -134,13 +167,13 @@ func (t *Txn) staging(m *api.TxnMeta, record, laid *api.BatchResponse) error {
 	up := t.edit()
 	up.WriteTS = up.WriteTS.Forward(laid.WriteTS)
 	t.meta.Store(up)
-	return &pushedError{}
+	return &againError{}
 }
 
-// pushedError asks commit to try again at the present timestamps.
-type pushedError struct{}
+// againError asks commit to try again at the present timestamps.
+type againError struct{}
 
-func (*pushedError) Error() string { return "txn: write pushed above the staging record" }
+func (*againError) Error() string { return "txn: the commit needs another step" }
 
 // isDefinite reports whether err says that the request had no effect, or one
 // that this transaction knows how to undo.

@@ -13,9 +13,9 @@ import (
 func (t *Txn) absorb(ctx context.Context, err error, at hlc.Timestamp) error {
 	var retry *api.RetryError
 	var gone *api.AbortedError
-	var pushed *pushedError
+	var again *againError
 	switch {
-	case errors.As(err, &pushed):
+	case errors.As(err, &again):
 		return nil
 	case errors.As(err, &retry):
 		return t.absorbRetry(ctx, retry, at)

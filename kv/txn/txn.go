@@ -73,7 +73,6 @@ type Txn struct {
 	// request that was given up may still be read by a server.
 	firstBatch     api.BatchRequest
 	firstBatchUsed atomic.Bool
-	firstRequests  [4]api.Request
 	endArgs        api.TxnArgs
 	commitTS       hlc.Timestamp
 	prev, next     *Txn
