@@ -19,6 +19,7 @@ type cte struct {
 	working bool
 	refs    int
 	pending bool // being bound, not recursive: not to be seen
+	keep    bool // MATERIALIZED
 }
 
 func (q *query) findCTE(name string) *cte {
@@ -84,7 +85,7 @@ func (q *query) with(w *ast.WithClause) (func(*relation) *relation, error) {
 	return func(r *relation) *relation {
 		wn := &plan.With{Base: plan.Base{Out: r.node.Columns()}, Body: r.node}
 		for _, e := range entries {
-			wn.CTEs = append(wn.CTEs, plan.CTE{ID: e.id, Name: e.name, Plan: e.node, Modifying: e.write})
+			wn.CTEs = append(wn.CTEs, plan.CTE{ID: e.id, Name: e.name, Plan: e.node, Modifying: e.write, Materialized: e.keep})
 		}
 		return &relation{wn, r.cols}
 	}, nil
@@ -92,7 +93,7 @@ func (q *query) with(w *ast.WithClause) (func(*relation) *relation, error) {
 
 func (q *query) bindCTE(c *ast.CommonTableExpr, recursive bool) (*cte, error) {
 	q.b.ctes++
-	e := &cte{id: q.b.ctes, name: c.Ctename}
+	e := &cte{id: q.b.ctes, name: c.Ctename, keep: c.Ctematerialized == ast.CTEMaterializeAlways}
 	if c.SearchClause != nil || c.CycleClause != nil {
 		return nil, types.Errorf(types.CodeFeatureNotSupported, "SEARCH and CYCLE clauses are not supported").At(position(c.Location))
 	}

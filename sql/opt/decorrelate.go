@@ -25,40 +25,31 @@ func (c *optimizer) decorrelate(n plan.Node) plan.Node {
 }
 
 // markFilter turns a filter on the answer of an IN or EXISTS into a semi join,
-// and one on that of a NOT EXISTS into an anti join.
+// and one on that of a NOT EXISTS into an anti join. Conditions on other answers
+// go on to the Applies below.
 func (c *optimizer) markFilter(f *plan.Filter) plan.Node {
-	out := f.Out
-	for changed := true; changed; {
-		changed = false
-		a, ok := f.Input.(*plan.Apply)
-		if !ok || a.Type != plan.MarkJoin || a.MarkAll || len(a.On) > 0 {
-			break
-		}
-		for i, e := range f.Conds {
-			t, ok := markUse(e, a)
-			if !ok || markUsedElsewhere(f.Conds, i, a.Mark) {
-				continue
-			}
-			a.Type, a.On, a.MarkCond, a.Mark = t, expr.Conjuncts(nil, a.MarkCond), nil, 0
-			a.Out = append([]plan.Column(nil), a.Left.Columns()...)
-			f.Conds = append(append([]expr.Expr(nil), f.Conds[:i]...), f.Conds[i+1:]...)
-			changed = true
-			break
-		}
-		if !changed {
-			break
-		}
-		// The next Apply below may be the answer of another condition.
-		if len(f.Conds) > 0 {
-			rest := &plan.Filter{Input: a.Left, Conds: f.Conds}
-			rest.Out = a.Left.Columns()
-			a.Left = c.markFilter(rest)
-			a.Out = append([]plan.Column(nil), a.Left.Columns()...)
-		}
-		return dropMissing(a, out)
+	a, ok := f.Input.(*plan.Apply)
+	if !ok || a.Type != plan.MarkJoin || anyVolatile(f.Conds) {
+		return f
 	}
-	f.Out = f.Input.Columns()
-	return f
+	out := f.Out
+	var own, below []expr.Expr
+	for _, e := range f.Conds {
+		if namesMark(e, a.Mark) {
+			own = append(own, e)
+		} else {
+			below = append(below, e)
+		}
+	}
+	if len(below) > 0 {
+		a.Left = c.markFilter(&plan.Filter{Base: plan.Base{Out: a.Left.Columns()}, Input: a.Left, Conds: below})
+	}
+	if t, ok := markUse(own, a); ok {
+		a.Type, a.On, a.MarkCond, a.Mark = t, expr.Conjuncts(a.On, a.MarkCond), nil, 0
+		own = nil
+	}
+	a.Out = joinOut(a.Type, a.Left, a.Right, a.Out, a.Mark)
+	return dropMissing(filter(a, own), out)
 }
 
 // dropMissing narrows what a parent of n expected to what there is: answers
@@ -74,29 +65,23 @@ func dropMissing(n plan.Node, out []plan.Column) plan.Node {
 	return narrow(n, kept)
 }
 
-// markUse reports what a condition makes of an Apply's answer.
-func markUse(e expr.Expr, a *plan.Apply) (plan.JoinType, bool) {
-	switch n := e.(type) {
+// markUse reports what the conditions make of an Apply's answer.
+func markUse(conds []expr.Expr, a *plan.Apply) (plan.JoinType, bool) {
+	if len(conds) != 1 || a.MarkAll {
+		return 0, false
+	}
+	switch n := conds[0].(type) {
 	case *expr.ColumnRef:
-		return plan.SemiJoin, n.ID == a.Mark
+		return plan.SemiJoin, true
 	case *expr.BoolExpr:
 		if n.Op != expr.Not {
 			return 0, false
 		}
-		r, ok := n.Args[0].(*expr.ColumnRef)
+		_, ok := n.Args[0].(*expr.ColumnRef)
 		// NOT IN needs its NULLs, NOT EXISTS has none.
-		return plan.AntiJoin, ok && r.ID == a.Mark && a.MarkCond == nil
+		return plan.AntiJoin, ok && a.MarkCond == nil
 	}
 	return 0, false
-}
-
-func markUsedElsewhere(conds []expr.Expr, at int, mark plan.ColID) bool {
-	for i, e := range conds {
-		if i != at && namesMark(e, mark) {
-			return true
-		}
-	}
-	return false
 }
 
 // applyToJoin removes an Apply's correlation, if it can.

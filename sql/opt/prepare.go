@@ -75,6 +75,8 @@ type optimizer struct {
 	opts Options
 	next plan.ColID
 	cols map[plan.ColID]colInfo
+	// underLimit is a locking node that must not hand its lock to a scan.
+	underLimit *plan.LockRows
 }
 
 func (c *optimizer) newCol() plan.ColID {

@@ -8,14 +8,14 @@ import (
 // tidy removes what the other phases leave over: projections that change
 // nothing, locks that a scan can take by itself, and sorts' needless limits.
 func (c *optimizer) tidy(n plan.Node) plan.Node {
-	n = plan.Rewrite(n, tidyNode)
+	n = plan.Rewrite(n, c.tidyNode)
 	if m, ok := n.(*plan.Mutation); ok {
 		lockTarget(m)
 	}
 	return n
 }
 
-func tidyNode(n plan.Node) plan.Node {
+func (c *optimizer) tidyNode(n plan.Node) plan.Node {
 	switch x := n.(type) {
 	case *plan.Project:
 		return tidyProject(x)
@@ -28,7 +28,9 @@ func tidyNode(n plan.Node) plan.Node {
 			return p
 		}
 	case *plan.LockRows:
-		return tidyLock(x)
+		if x != c.underLimit {
+			return tidyLock(x)
+		}
 	}
 	return n
 }

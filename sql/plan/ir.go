@@ -323,6 +323,8 @@ type CTE struct {
 	Name      string
 	Plan      Node
 	Modifying bool
+	// Materialized says that the statement asked for it to be kept apart.
+	Materialized bool
 }
 
 // CTEScan reads the result of a CTE. Source is parallel to Out.
