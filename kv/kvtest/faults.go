@@ -9,7 +9,6 @@ import (
 
 	"github.com/pamirdb/pamir/kv/api"
 	"github.com/pamirdb/pamir/pkg/ids"
-	"github.com/pamirdb/pamir/pkg/rpc"
 )
 
 // Faults makes ranges misbehave as a network and a busy cluster do. Each rate is
@@ -75,7 +74,7 @@ func (s *faulty) Send(ctx context.Context, ba *api.BatchRequest) (*api.BatchResp
 		if decides(ba) {
 			return nil, &api.AmbiguousError{Cause: "fault"}
 		}
-		return nil, rpc.ErrUnreachable
+		return nil, &api.UnavailableError{RangeID: ba.RangeID, Reason: "lost"}
 	}
 	return br, err
 }

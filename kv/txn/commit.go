@@ -133,9 +133,6 @@ func holdsAll(desc *api.RangeDescriptor, list []*pending, locks []held) bool {
 func appendValidations(reqs []api.Request, locks []held) []api.Request {
 	for _, h := range locks {
 		e := api.Expect{Kind: api.ExpectVersion, Version: h.version}
-		if !h.exists {
-			e.Version = hlc.Timestamp{}
-		}
 		reqs = append(reqs, api.Request{Kind: api.ValidateLock, Key: h.key, Expect: e})
 	}
 	return reqs

@@ -67,10 +67,8 @@ func (t *Txn) base(req *api.Request, late bool) api.Expect {
 	}
 	h := t.locks.find(req.Key)
 	switch {
-	case h != nil && (h.exists || h.version.IsZero()):
+	case h != nil:
 		return api.Expect{Kind: api.ExpectVersion, Version: h.version}
-	case h != nil: // a deletion
-		return api.Expect{Kind: api.ExpectVersion}
 	case req.Expect.Kind == api.ExpectAbsent && !late:
 		// Checked against an intent of ours, which keeps others out.
 		return api.Expect{}
