@@ -112,6 +112,15 @@ func (p *peer) dial(ctx context.Context, done chan struct{}) {
 		p.drop(errNodeClosed)
 		return
 	}
+	// Close drops the connections that it finds; one that was made meanwhile
+	// would keep it waiting.
+	p.n.mu.Lock()
+	closed := p.n.mu.closed
+	p.n.mu.Unlock()
+	if closed {
+		p.drop(errNodeClosed)
+		return
+	}
 	if p.class == Normal {
 		p.n.setPeer(p.id, true)
 	}
