@@ -64,7 +64,14 @@ func (c *testCatalog) prepare(sql string, o Options) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Prepare(context.Background(), st.Node, c.resolver(), o)
+	p, err := Prepare(context.Background(), st.Node, c.resolver(), o)
+	if err != nil {
+		return nil, err
+	}
+	if err := plan.Verify(p.Root); err != nil {
+		return nil, fmt.Errorf("%w in\n%s", err, plan.Format(p.Root))
+	}
+	return p, nil
 }
 
 func formatError(sql string, err error) string {
