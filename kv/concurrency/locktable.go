@@ -17,6 +17,7 @@ type lockTable struct {
 	// Spare structures, so that an uncontended lock allocates nothing.
 	spareLocks  []*lock
 	spareOwners []*lockOwner
+	now         func() int64
 }
 
 const maxSpare = 1024
@@ -73,7 +74,8 @@ type Waiter struct {
 }
 
 func newLockTable() *lockTable {
-	return &lockTable{locks: make(map[uint64]*lock), txns: make(map[ids.TxnID]*lockOwner)}
+	return &lockTable{locks: make(map[uint64]*lock), txns: make(map[ids.TxnID]*lockOwner),
+		now: func() int64 { return time.Now().UnixNano() }}
 }
 
 func (t *lockTable) find(key []byte, hash uint64) *lock {
@@ -147,7 +149,7 @@ func (t *lockTable) owner(txn *api.TxnMeta, discovered bool) *lockOwner {
 	}
 	o.txn = *txn
 	o.txn.Anchor = anchor
-	o.seenNanos = time.Now().UnixNano()
+	o.seenNanos = t.now()
 	return o
 }
 

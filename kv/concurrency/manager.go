@@ -38,6 +38,10 @@ func NewManager(waits *Waits, lease hlc.Timestamp) *Manager {
 	return m
 }
 
+// UseClock makes the manager read the wall time from nanos instead of the
+// system; it is called before the manager is used.
+func (m *Manager) UseClock(nanos func() int64) { m.locks.now = nanos }
+
 // Waits returns the node's graph.
 func (m *Manager) Waits() *Waits { return m.waits }
 

@@ -56,7 +56,8 @@ func newCluster(physical func() int64, bounds ...string) *cluster {
 		id := ids.RangeID(i + 1)
 		r := &testRange{c: c, id: id, m: concurrency.NewManager(waits, hlc.Timestamp{}),
 			desc: &api.RangeDescriptor{RangeID: id, Start: start, End: end, Generation: 1}}
-		r.lease = api.Lease{Seq: 1}
+		r.lease, r.eval = api.Lease{Seq: 1}, letters{}
+		r.m.UseClock(c.clock.PhysicalNanos)
 		c.ranges = append(c.ranges, r)
 		start = end
 	}

@@ -316,7 +316,7 @@ func (ev *evaluation) pushHolder(ctx context.Context, b *concurrency.Blocker, ke
 	if len(b.Txn.Anchor) == 0 {
 		// Without a place to ask, silence decides; a lock that its holder still
 		// counts on is missed at its commit.
-		if expired(seen, hlc.Timestamp{WallNanos: time.Now().UnixNano()}, txnExpiry) {
+		if expired(seen, hlc.Timestamp{WallNanos: ev.rng.Clock().PhysicalNanos()}, txnExpiry) {
 			ev.m.ReleaseKey(key, concurrency.Hash(key), b.Txn.ID)
 		}
 		return nil
