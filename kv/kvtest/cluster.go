@@ -182,6 +182,9 @@ func (c *Cluster) Ranges() int {
 	return len(c.ranges)
 }
 
+// Moves reports whether leases move by themselves.
+func (c *Cluster) Moves() bool { return c.opts.SplitEveryKey && len(c.nodes) > 1 }
+
 // Split makes key a range bound.
 func (c *Cluster) Split(key api.Key) {
 	for {

@@ -14,6 +14,7 @@ func (t *Txn) absorb(ctx context.Context, err error, at hlc.Timestamp) error {
 	var retry *api.RetryError
 	var gone *api.AbortedError
 	var again *againError
+	var deadlock *api.DeadlockError
 	switch {
 	case errors.As(err, &again):
 		return nil
@@ -21,6 +22,10 @@ func (t *Txn) absorb(ctx context.Context, err error, at hlc.Timestamp) error {
 		return t.absorbRetry(ctx, retry, at)
 	case errors.As(err, &gone):
 		t.setStatus(aborted)
+	case errors.As(err, &deadlock):
+		t.mu.Lock()
+		t.victim = true
+		t.mu.Unlock()
 	}
 	return err
 }

@@ -63,6 +63,9 @@ type Txn struct {
 	// that is not the whole commit: the record may exist.
 	beaten, beating atomic.Bool
 	staged          bool
+	// victim is set when the transaction was chosen to break a deadlock: starting
+	// over with its locks would bring the deadlock back.
+	victim bool
 	// holds is set while the transaction holds locks or intents: heartbeats.
 	holds atomic.Bool
 	info  kv.TxnInfo
@@ -201,8 +204,9 @@ func (t *Txn) Restart(context.Context) error {
 	t.reads.reset()
 	t.readKeep = arena{}
 	m := t.edit()
-	if s == aborted || t.flushedSeq > 0 || t.staged {
-		// The id is dead, or marks intents and a record of the failed attempt.
+	if s == aborted || t.flushedSeq > 0 || t.staged || t.victim {
+		// The id is dead, or marks intents and a record of the failed attempt, or
+		// its locks are what others wait for.
 		t.abandon(false)
 		m.ID, m.Anchor = newTxnID(), nil
 		t.resetHoldings()
@@ -218,7 +222,7 @@ func (t *Txn) Restart(context.Context) error {
 func (t *Txn) resetHoldings() {
 	t.holds.Store(false)
 	t.beaten.Store(false)
-	t.staged = false
+	t.staged, t.victim = false, false
 	t.locks.reset()
 	t.lockSpans.reset()
 	t.intents.reset()
