@@ -149,6 +149,7 @@ type outCol struct {
 	name string
 	id   plan.ColID
 	typ  types.Type
+	loc  int // where it stands in the statement, from 1; 0 unknown
 }
 
 func (b *binder) resultColumns(rel *relation) []plan.ResultColumn {
@@ -200,7 +201,7 @@ func (b *binder) retype(rel *relation, target []types.Type) (*relation, error) {
 				return nil, err
 			}
 			id := b.newCol(c.name, target[i])
-			cols[i] = outCol{c.name, id, target[i]}
+			cols[i] = outCol{c.name, id, target[i], c.loc}
 		} else {
 			cols[i] = c
 		}
@@ -226,7 +227,7 @@ func (b *binder) unknownSource(n plan.Node, c outCol) expr.Expr {
 					case *expr.Const, *expr.Param:
 						return e
 					case *expr.ColumnRef:
-						return b.unknownSource(x.Input, outCol{c.name, e.ID, e.Typ})
+						return b.unknownSource(x.Input, outCol{c.name, e.ID, e.Typ, c.loc})
 					}
 					return ref
 				}

@@ -25,7 +25,7 @@ func (q *query) from(ns []ast.Node) (plan.Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := checkAliases(all.items, s.items, n); err != nil {
+		if err := checkAliases(all.items, s.items); err != nil {
 			return nil, err
 		}
 		if all.node == nil {
@@ -48,15 +48,11 @@ func (q *query) from(ns []ast.Node) (plan.Node, error) {
 // oneRow is the input of a SELECT without FROM.
 func oneRow() plan.Node { return &plan.Values{Rows: [][]plan.Scalar{{}}} }
 
-func checkAliases(left, right []*item, n ast.Node) error {
+func checkAliases(left, right []*item) error {
 	for _, r := range right {
 		for _, l := range left {
 			if r.alias != "" && r.relVisible && l.relVisible && r.alias == l.alias && (r.schema == l.schema || r.schema == "" || l.schema == "") {
-				loc := -1
-				if rv, ok := n.(*ast.RangeVar); ok {
-					loc = rv.Location
-				}
-				return types.Errorf(types.CodeDuplicateAlias, "table name \"%s\" specified more than once", r.alias).At(position(loc))
+				return types.Errorf(types.CodeDuplicateAlias, "table name \"%s\" specified more than once", r.alias)
 			}
 		}
 	}
@@ -268,6 +264,7 @@ func (b *binder) viewSource(v *catalog.View, alias, schema string, n *ast.RangeV
 	if rel, err = b.retype(rel, target); err != nil {
 		return source{}, err
 	}
+	rel = b.viewColumns(rel, v)
 	it := b.relItem(rel, alias)
 	if it.schema = schema; n.Alias == nil && schema == "" {
 		it.schema = b.schemaName(v.Schema)
@@ -281,6 +278,21 @@ func (b *binder) viewSource(v *catalog.View, alias, schema string, n *ast.RangeV
 		return source{}, err
 	}
 	return source{rel.node, []*item{it}}, nil
+}
+
+// viewColumns gives the columns of a view ids of their own: to the client they
+// are the view's, not the tables'.
+func (b *binder) viewColumns(rel *relation, v *catalog.View) *relation {
+	p := &plan.Project{Input: rel.node}
+	out := &relation{node: p}
+	for i, c := range rel.cols {
+		id := b.newCol(c.name, c.typ)
+		b.meta[id].table, b.meta[id].attr = v.ID, catalog.ColumnID(i+1)
+		p.Out = append(p.Out, plan.Column{ID: id, Name: c.name, Type: c.typ})
+		p.Exprs = append(p.Exprs, b.ref(c.id, c.typ))
+		out.cols = append(out.cols, outCol{c.name, id, c.typ, c.loc})
+	}
+	return out
 }
 
 func unwrap(n ast.Node) ast.Node {
@@ -344,7 +356,7 @@ func (b *binder) distinctIDs(rel *relation) *relation {
 	for i, c := range rel.cols {
 		id := b.newCol(c.name, c.typ)
 		b.meta[id].table, b.meta[id].attr = b.meta[c.id].table, b.meta[c.id].attr
-		cols[i] = outCol{c.name, id, c.typ}
+		cols[i] = outCol{c.name, id, c.typ, c.loc}
 		p.Out = append(p.Out, plan.Column{ID: id, Name: c.name, Type: c.typ})
 		p.Exprs = append(p.Exprs, b.ref(c.id, c.typ))
 	}
@@ -364,7 +376,7 @@ func (q *query) joinExpr(n *ast.JoinExpr, left []*item) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
-	if err := checkAliases(l.items, r.items, n.Rarg); err != nil {
+	if err := checkAliases(l.items, r.items); err != nil {
 		return source{}, err
 	}
 	using := stringsOf(n.UsingClause)
@@ -528,15 +540,15 @@ func (q *query) using(n *ast.JoinExpr, names []string, l, r source) ([]expr.Expr
 			return nil, nil, err
 		}
 		le, re := q.use(lc, -1), q.use(rc, -1)
+		c, err := q.mergedColumn(n, name, lc, rc, le, re)
+		if err != nil {
+			return nil, nil, err
+		}
 		eq, err := q.b.op("=", le, re, -1)
 		if err != nil {
 			return nil, nil, err
 		}
 		on = append(on, eq)
-		c, err := q.mergedColumn(n, name, lc, rc, le, re)
-		if err != nil {
-			return nil, nil, err
-		}
 		joined.cols = append(joined.cols, c)
 		merged[name] = true
 	}

@@ -441,7 +441,7 @@ func (g *grouper) intoSubquery(n *expr.SubqueryRef) error {
 	}
 	for id := range plan.Free(node) {
 		if _, ok := moved[id]; g.in.Has(id) && !g.grouped.Has(id) && !ok {
-			return types.Errorf(types.CodeGroupingError, "subquery uses ungrouped column \"%s\" from outer query", g.columnName(id)).At(n.Location)
+			return types.Errorf(types.CodeGroupingError, "subquery uses ungrouped column \"%s\" from outer query", g.columnName(id)).At(locationOfColumn(node, id, n.Location))
 		}
 	}
 	if len(moved) == 0 {
@@ -503,4 +503,23 @@ func (q *query) columnName(id plan.ColID) string {
 		}
 	}
 	return q.b.meta[id].name
+}
+
+// locationOfColumn finds where a plan's scalars name a column.
+func locationOfColumn(n plan.Node, id plan.ColID, otherwise int) int {
+	found := 0
+	plan.Walk(n, func(n plan.Node) {
+		plan.MapScalars(n, func(e plan.Scalar) plan.Scalar {
+			expr.Columns(e, func(c *expr.ColumnRef) {
+				if c.ID == id && found == 0 {
+					found = c.Location
+				}
+			})
+			return e
+		})
+	})
+	if found == 0 {
+		return otherwise
+	}
+	return found
 }

@@ -110,7 +110,7 @@ func (w *writer) insertSource(s *ast.InsertStmt, cols []*catalog.Column) error {
 		return err
 	}
 	for i, c := range rel.cols {
-		e, err := w.assign(w.b.unknownSource(rel.node, c), cols[i], -1)
+		e, err := w.assign(w.b.unknownSource(rel.node, c), cols[i], c.loc-1)
 		if err != nil {
 			return err
 		}

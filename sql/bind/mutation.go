@@ -203,7 +203,7 @@ func (w *writer) returning(ns []ast.Node, items []*item) (*relation, error) {
 		}
 		w.m.Returning = append(w.m.Returning, t.e)
 		w.m.Out = append(w.m.Out, plan.Column{ID: id, Name: t.name, Type: t.e.Type()})
-		rel.cols = append(rel.cols, outCol{t.name, id, t.e.Type()})
+		rel.cols = append(rel.cols, outCol{t.name, id, t.e.Type(), expr.LocationOf(t.e)})
 	}
 	return rel, nil
 }

@@ -161,7 +161,7 @@ func (s *selecting) bindDistinct(ns []ast.Node) error {
 		if !seen[o.target] {
 			if covered < len(seen) {
 				return types.Errorf(types.CodeInvalidColumnReference, "SELECT DISTINCT ON expressions must match initial ORDER BY expressions").
-					At(expr.LocationOf(s.targets[s.distinctOn[0]].e))
+					At(position(locationOf(ns[0])))
 			}
 			break
 		}
@@ -245,4 +245,29 @@ func (s *selecting) tailOrder(ns []ast.Node) ([]order, error) {
 		}
 	}
 	return s.orderBy(ns)
+}
+
+// locationOf returns where an expression of the syntax tree begins, -1 unknown.
+func locationOf(n ast.Node) int {
+	loc := -1
+	ast.Walk(n, func(x ast.Node) bool {
+		l := -1
+		switch x := x.(type) {
+		case *ast.ColumnRef:
+			l = x.Location
+		case *ast.A_Const:
+			l = x.Location
+		case *ast.FuncCall:
+			l = x.Location
+		case *ast.ParamRef:
+			l = x.Location
+		case *ast.LiftedConst:
+			l = x.Location
+		}
+		if l >= 0 && (loc < 0 || l < loc) {
+			loc = l
+		}
+		return true
+	})
+	return loc
 }

@@ -309,7 +309,7 @@ func (s *selecting) project() (cols []outCol, junk int) {
 		} else {
 			id = s.b.newCol(t.name, es[i].Type())
 		}
-		cols = append(cols, outCol{t.name, id, es[i].Type()})
+		cols = append(cols, outCol{t.name, id, es[i].Type(), expr.LocationOf(t.e)})
 		out.Out = append(out.Out, plan.Column{ID: id, Name: t.name, Type: es[i].Type()})
 		if t.junk {
 			junk++
@@ -425,7 +425,7 @@ func (q *query) values(s *ast.SelectStmt) (*relation, error) {
 		name := "column" + itoa(c+1)
 		id := q.b.newCol(name, t)
 		outs[c] = plan.Column{ID: id, Name: name, Type: t}
-		rel.cols = append(rel.cols, outCol{name, id, t})
+		rel.cols = append(rel.cols, outCol{name, id, t, expr.LocationOf(es[0])})
 	}
 	rel.node = q.b.valuesNode(cols, len(rows), outs)
 	return q.queryTail(rel, s)

@@ -52,16 +52,23 @@ func (q *query) setBranch(s *ast.SelectStmt) (*relation, error) {
 	return q.b.selectStmt(q, s, nil)
 }
 
+func firstLoc(r *relation) int {
+	if len(r.cols) == 0 {
+		return 0
+	}
+	return r.cols[0].loc
+}
+
 // combine brings two operands to common types and puts a set operation above.
 func (b *binder) combine(name string, all bool, l, r *relation) (*relation, error) {
 	if len(l.cols) != len(r.cols) {
-		return nil, types.Errorf(types.CodeSyntaxError, "each %s query must have the same number of columns", name)
+		return nil, types.Errorf(types.CodeSyntaxError, "each %s query must have the same number of columns", name).At(firstLoc(r))
 	}
 	target := make([]types.Type, len(l.cols))
 	for i := range l.cols {
 		oid, err := pgfacts.CommonType(name, []types.OID{l.cols[i].typ.OID, r.cols[i].typ.OID})
 		if err != nil {
-			return nil, err
+			return nil, at(err, r.cols[i].loc-1)
 		}
 		target[i] = types.Of(oid)
 		if l.cols[i].typ == r.cols[i].typ {
@@ -96,7 +103,7 @@ func (b *binder) combine(name string, all bool, l, r *relation) (*relation, erro
 		id := b.newCol(l.cols[i].name, target[i])
 		n.LeftCols, n.RightCols = append(n.LeftCols, l.cols[i].id), append(n.RightCols, r.cols[i].id)
 		n.Out = append(n.Out, plan.Column{ID: id, Name: l.cols[i].name, Type: target[i]})
-		out.cols = append(out.cols, outCol{l.cols[i].name, id, target[i]})
+		out.cols = append(out.cols, outCol{l.cols[i].name, id, target[i], l.cols[i].loc})
 	}
 	return out, nil
 }

@@ -157,7 +157,7 @@ func (b *binder) arraySubquery(rel *relation, loc int) (expr.Expr, error) {
 	agg := &plan.Aggregate{Base: plan.Base{Out: []plan.Column{out}}, Input: rel.node, Aggs: []plan.AggCall{{
 		Call: &expr.AggRef{Func: fn, Name: "array_agg", Args: []expr.Expr{b.ref(c.id, c.typ)}, Typ: t}, Out: out,
 	}}}
-	inner := &relation{node: agg, cols: []outCol{{"array", id, t}}}
+	inner := &relation{node: agg, cols: []outCol{{name: "array", id: id, typ: t}}}
 	ref := &expr.SubqueryRef{Kind: expr.SubScalar, Plan: inner, Params: []int{0}, Typ: t, Location: loc}
 	return &expr.Coalesce{Args: []expr.Expr{ref, &expr.ArrayExpr{Typ: t}}, Typ: t, Location: loc}, nil
 }
@@ -212,6 +212,8 @@ func (p *planter) scalar(rel *relation, field int) expr.Expr {
 		p.node = &plan.Apply{Base: plan.Base{Out: out}, Type: plan.ScalarJoin, Left: p.node, Right: narrow(rel)}
 	}
 	c := rel.cols[field]
+	// To the client the value is computed, not a table's column.
+	p.b.meta[c.id].table, p.b.meta[c.id].attr = 0, 0
 	return p.b.ref(c.id, c.typ)
 }
 

@@ -37,7 +37,7 @@ func (w *writer) withFrom(src source, from []ast.Node) (plan.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkAliases(src.items, w.items, from[0]); err != nil {
+	if err := checkAliases(src.items, w.items); err != nil {
 		return nil, err
 	}
 	w.items = append(append([]*item(nil), src.items...), w.items...)

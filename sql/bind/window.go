@@ -59,7 +59,7 @@ func (q *query) checkWindow(loc int) error {
 
 func (q *query) windowCall(n *ast.FuncCall, m *pgfacts.FuncMatch, args []expr.Expr) (expr.Expr, error) {
 	if n.Over == nil {
-		return nil, types.Errorf(types.CodeWindowingError, "window function %s requires an OVER clause", m.Proc.Name).At(position(n.Location))
+		return nil, types.Errorf(types.CodeWrongObjectType, "window function %s requires an OVER clause", m.Proc.Name).At(position(n.Location))
 	}
 	if err := q.checkWindow(n.Location); err != nil {
 		return nil, err

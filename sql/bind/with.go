@@ -44,7 +44,8 @@ func (q *query) cteSource(c *cte, alias string, n *ast.RangeVar) (source, error)
 	var places []int
 	for i, col := range c.cols {
 		id := q.b.newCol(col.name, col.typ)
-		q.b.meta[id].item = alias
+		m := q.b.meta[col.id]
+		q.b.meta[id].item, q.b.meta[id].table, q.b.meta[id].attr = alias, m.table, m.attr
 		outs = append(outs, plan.Column{ID: id, Name: col.name, Type: col.typ})
 		src = append(src, col.id)
 		places = append(places, i)
@@ -188,7 +189,7 @@ func (q *query) recursiveCTE(e *cte, s *ast.SelectStmt, c *ast.CommonTableExpr) 
 	}
 	first = with(first)
 	for _, col := range first.cols {
-		e.cols = append(e.cols, outCol{col.name, q.b.newCol(col.name, col.typ), col.typ})
+		e.cols = append(e.cols, outCol{col.name, q.b.newCol(col.name, col.typ), col.typ, col.loc})
 	}
 	if err := nameColumns(e, c); err != nil {
 		return err
@@ -201,7 +202,7 @@ func (q *query) recursiveCTE(e *cte, s *ast.SelectStmt, c *ast.CommonTableExpr) 
 	}
 	e.working = false
 	if len(step.cols) != len(first.cols) {
-		return types.Errorf(types.CodeSyntaxError, "each UNION query must have the same number of columns")
+		return types.Errorf(types.CodeSyntaxError, "each UNION query must have the same number of columns").At(firstLoc(step))
 	}
 	if step, err = q.stepTypes(e, first, step); err != nil {
 		return err
@@ -239,7 +240,7 @@ func (q *query) stepTypes(e *cte, first, step *relation) (*relation, error) {
 		if overall := out[0].Type(); overall.OID != c.typ.OID {
 			return nil, types.Errorf(types.CodeDatatypeMismatch,
 				"recursive query \"%s\" column %d has type %s in non-recursive term but type %s overall",
-				e.name, i+1, c.typ, overall).WithHint("Cast the output of the non-recursive term to the correct type.")
+				e.name, i+1, c.typ, overall).WithHint("Cast the output of the non-recursive term to the correct type.").At(c.loc)
 		}
 	}
 	return q.b.retype(step, target)

@@ -67,7 +67,15 @@ func (c *testCatalog) ddl(t testing.TB, script string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.put(&catalog.View{Header: catalog.Header{ID: c.oid(), Name: n.View.Relname, Schema: catalog.PublicOID}, Query: q})
+			p, err := c.prepare(q, *options(c))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var cols []catalog.Column
+			for i, col := range p.Result {
+				cols = append(cols, catalog.Column{ID: catalog.ColumnID(i + 1), Name: col.Name, Type: col.Type})
+			}
+			c.put(&catalog.View{Columns: cols, Header: catalog.Header{ID: c.oid(), Name: n.View.Relname, Schema: catalog.PublicOID}, Query: q})
 		default:
 			t.Fatalf("cannot run %s", n.Tag())
 		}

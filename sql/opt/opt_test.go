@@ -23,6 +23,8 @@ import (
 //	build          the naive plan, with column ids
 //	optimize       the optimized plan, as EXPLAIN prints it; costs adds costs
 //	flags          what the plan says about itself
+//	describe       parameters and result columns; testdata/bind/postgres holds
+//	               what PostgreSQL 15 answers
 func TestPlan(t *testing.T) {
 	for _, dir := range []string{"../../testdata/plan", "../../testdata/bind"} {
 		datadriven.Walk(t, dir, func(t *testing.T, path string) {
@@ -41,6 +43,9 @@ func (c *testCatalog) run(t *testing.T, d *datadriven.TestData) string {
 		return c.setStats(t, d)
 	}
 	o := options(c)
+	if d.Cmd == "describe" {
+		return c.describe(d.Input, *o)
+	}
 	o.Naive = d.Cmd == "build"
 	p, err := c.prepare(d.Input, *o)
 	if err != nil {
@@ -72,6 +77,39 @@ func (c *testCatalog) prepare(sql string, o Options) (*plan.Plan, error) {
 		return nil, fmt.Errorf("%w in\n%s", err, plan.Format(p.Root))
 	}
 	return p, nil
+}
+
+// describe plans a statement naively and optimized; both must agree.
+func (c *testCatalog) describe(sql string, o Options) string {
+	var answers [2]string
+	for i := range answers {
+		o.Naive = i == 0
+		p, err := c.prepare(sql, o)
+		if err != nil {
+			var e *types.Error
+			if !errors.As(err, &e) {
+				return "error: " + err.Error() + "\n"
+			}
+			answers[i] = fmt.Sprintf("ERROR %s: %s @%d\n", e.Code, e.Message, e.Position)
+			continue
+		}
+		var b strings.Builder
+		for i, t := range p.Params {
+			fmt.Fprintf(&b, "$%d %s\n", i+1, t)
+		}
+		for _, col := range p.Result {
+			fmt.Fprintf(&b, "%s %s", col.Name, col.Type)
+			if col.Table != 0 {
+				fmt.Fprintf(&b, " attr=%d", col.Attr)
+			}
+			b.WriteString("\n")
+		}
+		answers[i] = b.String()
+	}
+	if answers[0] != answers[1] {
+		return "naive and optimized plans differ:\n" + answers[0] + answers[1]
+	}
+	return answers[0]
 }
 
 func formatError(sql string, err error) string {
