@@ -64,6 +64,7 @@ type instance struct {
 	notify chan bool
 	events chan raft.Observation
 	stop   *stop.Group
+	dead   chan struct{} // closed once Raft has shut down
 }
 
 func (h *host) openGroup(r ids.RangeID, self Member, sm StateMachine) (*group, error) {
@@ -191,6 +192,7 @@ func (g *group) startInstance() error {
 		notify: make(chan bool, 16),
 		events: make(chan raft.Observation, 16),
 		stop:   stop.New(context.Background()),
+		dead:   make(chan struct{}),
 	}
 	var err error
 	if in.ep, err = g.h.trans.Open(g.id, g.h.node, g.self.Replica, (*groupPeer)(g)); err != nil {
@@ -262,6 +264,7 @@ func configuration(in *instance) []raft.Server {
 func (in *instance) shutdown() {
 	_ = in.ep.Close()
 	_ = in.raft.Shutdown().Error()
+	close(in.dead)
 	in.stop.Stop()
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/raft"
 	"github.com/pamirdb/pamir/pkg/ids"
 	"github.com/pamirdb/pamir/raftgroup/engine"
 )
@@ -247,6 +248,22 @@ func runChild(t *testing.T, dir string) {
 		}()
 	}
 	select {}
+}
+
+// TestFutureCanBeEnded notices when another release of hashicorp/raft has changed
+// its futures.
+func TestFutureCanBeEnded(t *testing.T) {
+	s := openStore(t, t.TempDir(), 1)
+	defer s.close(t)
+	waitLeader(t, s.gs[1])
+	g := s.gs[1].(*group)
+	f := g.inst.Load().raft.ApplyLog(raft.Log{Data: encodePacked(1, &packed{})}, 0)
+	if !endWith(f, make(chan struct{})) {
+		t.Fatal("an apply future has no ShutdownCh")
+	}
+	if err := f.Error(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestRemoveLeavesATombstone(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"reflect"
 	"sync"
 	"time"
 
@@ -116,15 +117,31 @@ func (p *proposer) dispatch() {
 		e := p.pack()
 		p.open = append(p.open, e)
 		p.flying++
-		f := p.g.inst.Load().raft.ApplyLog(raft.Log{Data: encodePacked(p.g.life, e)}, 0)
-		// Raft forgets a few futures when it shuts down, so nobody may wait for
-		// these goroutines.
-		go func() {
+		in := p.g.inst.Load()
+		f := in.raft.ApplyLog(raft.Log{Data: encodePacked(p.g.life, e)}, 0)
+		endWith(f, in.dead)
+		go func() { // ends with the instance at the latest
 			if err := f.Error(); err != nil {
 				p.failed(e, err)
 			}
 		}()
 	}
+}
+
+// endWith makes waiting for f end when dead is closed. Raft forgets a few of these
+// futures when it shuts down; its other futures have a ShutdownCh for that, and
+// so do these, but ApplyLog leaves it empty.
+func endWith(f raft.ApplyFuture, dead chan struct{}) bool {
+	v := reflect.ValueOf(f)
+	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+		return false // an error that is known already
+	}
+	ch := v.Elem().FieldByName("ShutdownCh")
+	if !ch.IsValid() || !ch.CanSet() || ch.Type() != reflect.TypeOf(dead) {
+		return false
+	}
+	ch.Set(reflect.ValueOf(dead))
+	return true
 }
 
 var expired = func() context.Context {

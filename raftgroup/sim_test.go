@@ -480,3 +480,114 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 		s.waitSame(1, 20*time.Second, want, 1, 2, 3)
 	})
 }
+
+// TestDivergentLogGoesWithTheSnapshot heals a deposed leader by snapshot. Entries
+// that it never committed must not come back when it leads again.
+func TestDivergentLogGoesWithTheSnapshot(t *testing.T) {
+	simulate(t, 3, func(t *testing.T, s *simulation) {
+		s.seed(1, 1, 2, 3)
+		old, _ := s.waitLeader(1, 10*time.Second)
+		mustPropose(t, old, "first")
+		n := old.Status().Self.Node
+		s.net.Isolate(n, true)
+		ends := make(chan error, 300)
+		for i := 0; i < cap(ends); i++ {
+			old.Propose([]byte(fmt.Sprint("ghost", i)), func(_ []byte, err error) { ends <- err })
+		}
+		next, _ := s.waitLeader(1, 10*time.Second, n)
+		want := []string{"first"}
+		for i := 0; i < 400; i++ {
+			cmd := fmt.Sprint("c", i)
+			mustPropose(t, next, cmd)
+			want = append(want, cmd)
+		}
+		// A follower that is silent for a while does not hold truncation up.
+		s.until("truncation", 3*time.Minute, func() bool { return next.Status().FirstIndex > 200 })
+		s.net.Isolate(n, false)
+		s.waitSame(1, 20*time.Second, want, 1, 2, 3)
+		for i := 0; i < cap(ends); i++ {
+			select {
+			case err := <-ends:
+				if err == nil {
+					t.Fatal("a ghost was acknowledged")
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%d proposers of ghosts never heard", cap(ends)-i)
+			}
+		}
+		// Now the healed node leads and feeds one that was away.
+		away := 1 + n%3
+		if away == next.Status().Self.Node {
+			away = 1 + away%3
+		}
+		s.crash(away)
+		if err := next.TransferLeadership(bg, n); err != nil {
+			t.Fatal(err)
+		}
+		s.until("the healed node to lead", 5*time.Second, func() bool { return s.group(n, 1).IsLeader() })
+		mustPropose(t, s.group(n, 1), "last")
+		want = append(want, "last")
+		s.start(away)
+		s.open(away, 1)
+		s.waitSame(1, 10*time.Second, want, 1, 2, 3)
+	})
+}
+
+// TestEarlyVoteIsHeld opens the child of a split late on one node: the vote that
+// came before is answered once the group is there.
+func TestEarlyVoteIsHeld(t *testing.T) {
+	simulate(t, 3, func(t *testing.T, s *simulation) {
+		s.seed(1, 1, 2, 3)
+		s.waitLeader(1, 10*time.Second)
+		s.crash(3)
+		members := voters(1, 2, 3)
+		seedOn := func(n ids.NodeID) {
+			b := &engine.Batch{}
+			if err := s.hosts[n].Seed(b, 2, members); err != nil {
+				t.Fatal(err)
+			}
+			s.engines[n].Write(b)
+		}
+		seedOn(1)
+		seedOn(2)
+		g := s.open(1, 2)
+		if err := g.Campaign(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(300 * time.Millisecond)
+		if g.IsLeader() {
+			t.Fatal("leads without a majority")
+		}
+		s.open(2, 2)
+		s.until("the child to be led", 500*time.Millisecond, func() bool { return g.IsLeader() })
+	})
+}
+
+// TestRollingRestart restarts each node while the others go
+// on, so that every log and state is read back at some point.
+func TestRollingRestart(t *testing.T) {
+	simulate(t, 3, func(t *testing.T, s *simulation) {
+		s.seed(1, 1, 2, 3)
+		var want []string
+		for round := 0; round < 9; round++ {
+			g, d := s.waitLeader(1, 10*time.Second)
+			if d > time.Second {
+				t.Errorf("round %d: no leader for %v", round, d)
+			}
+			for i := 0; i < 80; i++ {
+				cmd := fmt.Sprintf("r%d.%d", round, i)
+				mustPropose(t, g, cmd)
+				want = append(want, cmd)
+			}
+			n := ids.NodeID(1 + round%3)
+			s.crash(n)
+			g, _ = s.waitLeader(1, 10*time.Second)
+			mustPropose(t, g, fmt.Sprint("without ", n))
+			want = append(want, fmt.Sprint("without ", n))
+			time.Sleep(7 * time.Second)
+			s.start(n)
+			s.open(n, 1)
+			s.waitSame(1, 10*time.Second, want, 1, 2, 3)
+		}
+	})
+}

@@ -28,8 +28,8 @@ type backend interface {
 
 // Limits of the tail that a store keeps in memory for replication.
 const (
-	tailEntries = 4096
-	tailBytes   = 4 << 20
+	tailEntries = 1024
+	tailBytes   = 1 << 20
 )
 
 // store adds to a backend what both implementations share: cached bounds and
