@@ -46,8 +46,8 @@ func (t *Txn) cleanup(s api.TxnStatus) *cleanup {
 	c := &cleanup{
 		db: t.db, meta: m, status: s, ignored: t.ignored,
 		intents: slices.Clone(t.intents.spans()), locks: slices.Clone(t.lockSpans.spans()),
-		decide: t.staged || t.flushedSeq > 0 || t.beaten.Load(),
-		forget: t.staged || t.flushedSeq > 0 || t.beaten.Load(),
+		decide: t.staged || t.flushed() > 0 || t.beaten.Load(),
+		forget: t.staged || t.flushed() > 0 || t.beaten.Load(),
 	}
 	if m.Anchor != nil {
 		c.end = t.endTxn(s == api.Committed)

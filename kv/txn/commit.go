@@ -23,7 +23,7 @@ func (t *Txn) Commit(ctx context.Context) error {
 // commit commits what is buffered and laid. b is the batch that commits with its
 // writes, for the places of its conditions; nil without one.
 func (t *Txn) commit(ctx context.Context, b *kv.Batch) error {
-	if t.buf.len() == 0 && t.flushedSeq == 0 {
+	if t.buf.len() == 0 && t.flushed() == 0 {
 		t.commitReadOnly()
 		return nil
 	}
@@ -59,7 +59,7 @@ func (t *Txn) commitFailed(err error) error {
 		t.db.stats.ambiguous.Add(1)
 		t.end(rolledBack)
 		t.releaseOnly()
-	case t.status() == open && (asCondition(err) == nil || t.staged || t.flushedSeq > 0):
+	case t.status() == open && (asCondition(err) == nil || t.staged || t.flushed() > 0):
 		t.setStatus(stuck)
 	}
 	return err
@@ -76,7 +76,7 @@ func asCondition(err error) *api.ConditionFailedError {
 // tryCommit commits at the present timestamps.
 func (t *Txn) tryCommit(ctx context.Context, b *kv.Batch) error {
 	l := &t.db.cfg.Limits
-	if t.flushedSeq > 0 || t.buf.size > l.BatchBytes || t.buf.versions > l.FlushWrites {
+	if t.flushed() > 0 || t.buf.size > l.BatchBytes || t.buf.versions > l.FlushWrites {
 		return t.commitLaid(ctx)
 	}
 	list := t.buf.all()
@@ -143,6 +143,29 @@ func (t *Txn) endTxn(commit bool) api.Request {
 	return api.Request{Kind: api.EndTxn, Key: t.meta.Load().Anchor, Txn: &api.TxnArgs{
 		Commit: commit, Locks: t.holdings(), Ignored: t.ignored, Deadline: t.deadline,
 	}}
+}
+
+// endFixed returns the request that decides the transaction at its present
+// timestamp and no later: locks were validated up to there.
+func (t *Txn) endFixed(locks []held) api.Request {
+	end := t.endTxn(true)
+	if len(locks) > 0 {
+		end.Txn.Deadline = t.meta.Load().WriteTS
+	}
+	return end
+}
+
+// pushedPastLocks turns the news that a fixed timestamp did not hold into another
+// try at a later one.
+func (t *Txn) pushedPastLocks(err error, locks []held) error {
+	var late *api.DeadlineError
+	if len(locks) == 0 || !errors.As(err, &late) || !t.deadline.IsZero() && t.deadline.Less(late.CommitTS) {
+		return err
+	}
+	up := t.edit()
+	up.WriteTS = up.WriteTS.Forward(late.CommitTS)
+	t.meta.Store(up)
+	return &againError{}
 }
 
 // endOnePhase is endTxn without what only a record needs. A transaction that
@@ -241,14 +264,15 @@ func (t *Txn) commitLaid(ctx context.Context) error {
 	if err := t.settle(ctx); err != nil {
 		return err
 	}
-	if err := t.validate(ctx, t.unlaid(locks)); err != nil {
+	locks = t.unlaid(locks)
+	if err := t.validate(ctx, locks); err != nil {
 		return err
 	}
 	t.staged = true
 	for {
 		ba := t.newBatch()
 		ba.NoIntents = false
-		ba.Requests = []api.Request{t.endTxn(true)}
+		ba.Requests = []api.Request{t.endFixed(locks)}
 		br, err := t.db.cfg.Ranges.Send(ctx, ba)
 		if err == nil {
 			t.committedAt(ba.Txn.WriteTS.Forward(br.WriteTS), false)
@@ -257,7 +281,7 @@ func (t *Txn) commitLaid(ctx context.Context) error {
 		// The record stays until we are told of it, so that asking again is safe.
 		var ambiguous *api.AmbiguousError
 		if !errors.As(err, &ambiguous) || ctx.Err() != nil {
-			return err
+			return t.pushedPastLocks(err, locks)
 		}
 		if err := sleep(ctx, retryPause); err != nil {
 			return &api.AmbiguousError{Cause: ambiguous.Cause}

@@ -33,7 +33,7 @@ func (t *Txn) commitParallel(ctx context.Context, b *kv.Batch, desc *api.RangeDe
 	here, there := partition(desc, list)
 	t.noteIntents(list)
 	t.staged = true
-	stage, others := t.stageRequests(here, there)
+	stage, others := t.stageRequests(here, there, locks)
 	m := t.meta.Load()
 	// The two halves fail independently; both are awaited, so that nothing of this
 	// attempt arrives during the next one.
@@ -48,6 +48,7 @@ func (t *Txn) commitParallel(ctx context.Context, b *kv.Batch, desc *api.RangeDe
 	var record answer
 	record.br, record.err = t.sendHalf(ctx, m, stage)
 	<-done
+	record.err = t.pushedPastLocks(record.err, locks)
 	return t.decide(ctx, b, m, there, record, laid, func(i int, inStage bool) int32 {
 		part := there
 		if inStage {
@@ -74,8 +75,8 @@ func partition(desc *api.RangeDescriptor, list []*pending) (here, there []*pendi
 
 // stageRequests returns the requests for the anchor's range, with the staging
 // record last, and for the other ranges.
-func (t *Txn) stageRequests(here, there []*pending) (stage, others []api.Request) {
-	end := t.endTxn(true)
+func (t *Txn) stageRequests(here, there []*pending, locks []held) (stage, others []api.Request) {
+	end := t.endFixed(locks)
 	for _, p := range here {
 		stage = append(stage, impatient(p))
 	}
@@ -186,7 +187,8 @@ func isDefinite(err error) bool {
 	var deadline *api.DeadlineError
 	var deadlock *api.DeadlockError
 	var locked *api.LockUnavailableError
-	return errors.As(err, &retry) || errors.As(err, &gone) || asCondition(err) != nil ||
+	var again *againError
+	return errors.As(err, &again) || errors.As(err, &retry) || errors.As(err, &gone) || asCondition(err) != nil ||
 		errors.As(err, &deadline) || errors.As(err, &deadlock) || errors.As(err, &locked)
 }
 

@@ -91,7 +91,7 @@ func responses(b *kv.Batch) []api.Response {
 // read executes the reads b.Requests[i:j].
 func (t *Txn) read(ctx context.Context, b *kv.Batch, i, j int) error {
 	reqs := b.Requests[i:j]
-	if t.buf.len() == 0 {
+	if t.bufferEmpty() {
 		br, err := t.sendReads(ctx, reqs, b.ReadSeq, nil)
 		if err != nil {
 			return err
@@ -107,16 +107,19 @@ func (t *Txn) read(ctx context.Context, b *kv.Batch, i, j int) error {
 	return t.readOverBuffer(ctx, b, i, j)
 }
 
+func (t *Txn) bufferEmpty() bool {
+	t.bufMu.RLock()
+	defer t.bufMu.RUnlock()
+	return t.buf.len() == 0
+}
+
 // readOverBuffer executes reads while there are buffered writes: what the buffer
 // answers is not sent, and the rest carries the writes that it must see.
 func (t *Txn) readOverBuffer(ctx context.Context, b *kv.Batch, i, j int) error {
 	out := responses(b)
-	carried, size := t.carried(b.Requests[i:j], b.ReadSeq)
-	if size > t.db.cfg.Limits.CarryBytes {
-		if err := t.flush(ctx); err != nil {
-			return err
-		}
-		carried = nil
+	carried, err := t.carryOrFlush(ctx, b.Requests[i:j], b.ReadSeq)
+	if err != nil {
+		return err
 	}
 	send := make([]api.Request, 0, j-i)
 	place := make([]int, 0, j-i)
@@ -146,12 +149,28 @@ func (t *Txn) readOverBuffer(ctx context.Context, b *kv.Batch, i, j int) error {
 	return nil
 }
 
+// carryOrFlush returns the writes that must travel with reqs, or lays the buffer
+// down when they are too many.
+func (t *Txn) carryOrFlush(ctx context.Context, reqs []api.Request, seq api.Seq) ([]api.CarriedWrite, error) {
+	t.bufMu.RLock()
+	carried, size := t.carried(reqs, seq)
+	t.bufMu.RUnlock()
+	if size <= t.db.cfg.Limits.CarryBytes {
+		return carried, nil
+	}
+	t.bufMu.Lock()
+	defer t.bufMu.Unlock()
+	return nil, t.flush(ctx)
+}
+
 // fromBuffer answers a Get of a key with a buffered write that the statement
 // sees, if no lock is left to take.
 func (t *Txn) fromBuffer(req *api.Request, seq api.Seq) (r api.Response, ok bool) {
 	if req.Kind != api.Get {
 		return r, false
 	}
+	t.bufMu.RLock()
+	defer t.bufMu.RUnlock()
 	p := t.buf.get(req.Key)
 	if p == nil {
 		return r, false
@@ -161,8 +180,8 @@ func (t *Txn) fromBuffer(req *api.Request, seq api.Seq) (r api.Response, ok bool
 		return r, false
 	}
 	if req.Lock != api.LockNone {
-		h := t.locks.find(req.Key)
-		if h == nil || h.strength < req.Lock {
+		h, ok := t.heldLock(req.Key)
+		if !ok || h.strength < req.Lock {
 			return r, false
 		}
 		r.VersionTS = h.version
@@ -171,8 +190,20 @@ func (t *Txn) fromBuffer(req *api.Request, seq api.Seq) (r api.Response, ok bool
 	return r, true
 }
 
+// heldLock returns what is known of a lock of ours.
+func (t *Txn) heldLock(key api.Key) (held, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if h := t.locks.find(key); h != nil {
+		return *h, true
+	}
+	return held{}, false
+}
+
 // overlay puts the buffered value over what the server answered for a lock.
 func (t *Txn) overlay(req *api.Request, seq api.Seq, r *api.Response) {
+	t.bufMu.RLock()
+	defer t.bufMu.RUnlock()
 	if p := t.buf.get(req.Key); p != nil {
 		if v, ok := p.visible(seq); ok {
 			r.Value, r.Exists = v.value, !v.deleted
@@ -305,7 +336,7 @@ func (t *Txn) fillHeader(ba *api.BatchRequest) {
 	ba.Gateway = m.Gateway
 	ba.LockTimeoutNanos = t.opts.LockTimeoutNanos
 	ba.Ignored = t.ignored
-	ba.NoIntents = t.flushedSeq == 0
+	ba.NoIntents = t.flushed() == 0
 	t.mu.Lock()
 	ba.ObservedAt = t.observed
 	t.mu.Unlock()

@@ -44,7 +44,10 @@ type Txn struct {
 	state atomic.Uint32
 	// seq is the last sequence number given to a write.
 	seq atomic.Int32
-	buf buffer
+	// bufMu is held shared by reads that look into buf, and exclusively by one that
+	// flushes it; nothing else runs beside reads.
+	bufMu sync.RWMutex
+	buf   buffer
 	// reads are the spans read without a lock since the snapshot was taken.
 	reads spanSet
 	// locks are the keys locked; lockSpans is where locks may be, including those
@@ -53,7 +56,7 @@ type Txn struct {
 	lockSpans spanSet
 	// intents is where intents may be; flushedSeq is the newest sequence laid.
 	intents    spanSet
-	flushedSeq api.Seq
+	flushedSeq atomic.Int32
 	ignored    []api.SeqInterval
 	observed   []api.ObservedTimestamp
 	// retryTS is where a failed refresh had to go: the next snapshot is above it.
@@ -148,6 +151,9 @@ func (t *Txn) Step() api.Seq {
 	return api.Seq(t.seq.Load())
 }
 
+// flushed returns the newest sequence laid as an intent; zero means none.
+func (t *Txn) flushed() api.Seq { return api.Seq(t.flushedSeq.Load()) }
+
 // newSnapshot moves to the present and forgets what was read.
 func (t *Txn) newSnapshot() {
 	m := t.edit()
@@ -175,7 +181,7 @@ func (t *Txn) RollbackTo(_ context.Context, s kv.Savepoint) error {
 		return nil
 	}
 	t.buf.rollback(s.Seq)
-	if t.flushedSeq > s.Seq {
+	if t.flushed() > s.Seq {
 		t.ignore(api.SeqInterval{From: s.Seq + 1, To: last})
 	}
 	return nil
@@ -199,12 +205,14 @@ func (t *Txn) Restart(context.Context) error {
 		return errFinished
 	}
 	t.db.stats.restarts.Add(1)
+	t.mu.Lock()
 	t.info.Restarts++
+	t.mu.Unlock()
 	t.buf = buffer{}
 	t.reads.reset()
 	t.readKeep = arena{}
 	m := t.edit()
-	if s == aborted || t.flushedSeq > 0 || t.staged || t.victim {
+	if s == aborted || t.flushed() > 0 || t.staged || t.victim {
 		// The id is dead, or marks intents and a record of the failed attempt, or
 		// its locks are what others wait for.
 		t.abandon(false)
@@ -226,7 +234,7 @@ func (t *Txn) resetHoldings() {
 	t.locks.reset()
 	t.lockSpans.reset()
 	t.intents.reset()
-	t.flushedSeq = 0
+	t.flushedSeq.Store(0)
 	t.ignored = nil
 }
 

@@ -12,7 +12,7 @@ import (
 func (t *Txn) write(ctx context.Context, b *kv.Batch, i, j int) error {
 	// A batch that commits takes its conditions with it. With intents laid the
 	// expected absence is about them too, and is checked here.
-	late := b.Commit && t.flushedSeq == 0
+	late := b.Commit && t.flushed() == 0
 	if !late {
 		if err := t.lockAbsent(ctx, b, i, j); err != nil {
 			return err
@@ -108,7 +108,7 @@ func (t *Txn) lockAbsent(ctx context.Context, b *kv.Batch, i, j int) error {
 // knownAbsent reports whether a lock of ours proves that key has no row. With
 // intents laid, the key may have a row of our own.
 func (t *Txn) knownAbsent(key api.Key) bool {
-	if t.flushedSeq != 0 {
+	if t.flushed() != 0 {
 		return false
 	}
 	h := t.locks.find(key)
@@ -195,7 +195,7 @@ func (t *Txn) layBatch(ctx context.Context, reqs []api.Request, owners []*pendin
 func (t *Txn) noteIntents(list []*pending) {
 	for _, p := range list {
 		t.intents.add(p.key, nil)
-		t.flushedSeq = max(t.flushedSeq, p.last().seq)
+		t.flushedSeq.Store(int32(max(t.flushed(), p.last().seq)))
 	}
 	t.holds.Store(true)
 }
