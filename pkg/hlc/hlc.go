@@ -164,6 +164,14 @@ func (c *Clock) Now() Timestamp {
 	return c.last
 }
 
+// Forward moves the clock up to t, however far ahead: a bound that this node
+// stored itself.
+func (c *Clock) Forward(t Timestamp) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = c.last.Forward(t)
+}
+
 // Update moves the clock up to t, a timestamp received from another node. It
 // returns an error, and changes nothing, when t is further ahead of the
 // physical clock than a correct peer could be.

@@ -1,0 +1,244 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/pkg/hlc"
+	"github.com/pamirdb/pamir/pkg/ids"
+	"github.com/pamirdb/pamir/pkg/keys"
+)
+
+// A node renews its liveness record every heartbeatEvery for livenessDuration.
+const (
+	heartbeatEvery   = time.Second
+	livenessDuration = 3 * time.Second
+)
+
+// LivenessKey is where a node's record is.
+func LivenessKey(n ids.NodeID) api.Key { return keys.System("liveness", uint64(n)) }
+
+// Liveness keeps this node's record alive and knows the other nodes'.
+type Liveness struct {
+	node   ids.NodeID
+	clock  *hlc.Clock
+	sender api.Sender
+	log    *slog.Logger
+
+	// epoch and expiration are this node's, as confirmed by a write.
+	epoch, expiration atomic.Int64
+	draining          atomic.Bool
+	// needed says that a lease depends on the record.
+	needed atomic.Bool
+
+	mu     sync.Mutex
+	own    liveRecord
+	others map[ids.NodeID]api.Liveness
+	readAt time.Time
+}
+
+// liveRecord is a record with the version that the next write is based on.
+type liveRecord struct {
+	api.Liveness
+	version hlc.Timestamp
+	exists  bool
+}
+
+func newLiveness(node ids.NodeID, clock *hlc.Clock, sender api.Sender, log *slog.Logger) *Liveness {
+	return &Liveness{node: node, clock: clock, sender: sender, log: log, others: map[ids.NodeID]api.Liveness{}}
+}
+
+// ownExpiration returns when this node's record expires, if its epoch is epoch.
+func (l *Liveness) ownExpiration(epoch int64) int64 {
+	if l.epoch.Load() != epoch {
+		return 0
+	}
+	return l.expiration.Load()
+}
+
+// ownEpoch returns this node's epoch, making the record live first.
+func (l *Liveness) ownEpoch(ctx context.Context) (int64, error) {
+	l.needed.Store(true)
+	if l.clock.PhysicalNanos() < l.expiration.Load()-int64(l.clock.MaxOffset()) {
+		return l.epoch.Load(), nil
+	}
+	if err := l.heartbeat(ctx); err != nil {
+		return 0, fmt.Errorf("this node's liveness record cannot be written: %w", err)
+	}
+	return l.epoch.Load(), nil
+}
+
+// heartbeat extends this node's record. A process starts with a new epoch: leases
+// of its earlier life are over.
+func (l *Liveness) heartbeat(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for range 5 {
+		if !l.own.exists {
+			if err := l.readOwn(ctx); err != nil {
+				return err
+			}
+		}
+		next := l.own.Liveness
+		next.Node = l.node
+		if l.epoch.Load() == 0 || l.epoch.Load() != next.Epoch {
+			next.Epoch++ // the first beat of this life, or somebody ended our epoch
+			if l.epoch.Load() == 0 {
+				next.Draining = false
+			}
+		}
+		next.Draining = next.Draining || l.draining.Load()
+		next.Expiration = l.clock.Now().Add(livenessDuration)
+		ok, err := l.write(ctx, &l.own, next)
+		if err != nil {
+			l.own.exists = false // unknown: read it again
+			return err
+		}
+		if ok {
+			l.epoch.Store(next.Epoch)
+			l.expiration.Store(next.Expiration.WallNanos)
+			return nil
+		}
+		l.own.exists = false
+	}
+	return errors.New("the record keeps changing")
+}
+
+func (l *Liveness) readOwn(ctx context.Context) error {
+	rec, err := l.read(ctx, l.node)
+	if err != nil {
+		return err
+	}
+	l.own = rec
+	l.own.exists = true
+	return nil
+}
+
+func (l *Liveness) read(ctx context.Context, n ids.NodeID) (liveRecord, error) {
+	ba := &api.BatchRequest{Requests: []api.Request{{Kind: api.Get, Key: LivenessKey(n)}}}
+	br, err := l.sender.Send(ctx, ba)
+	if err != nil {
+		return liveRecord{}, err
+	}
+	r := &br.Responses[0]
+	if !r.Exists {
+		return liveRecord{Liveness: api.Liveness{Node: n}}, nil
+	}
+	lv, err := api.DecodeLiveness(r.Value)
+	return liveRecord{Liveness: lv, version: r.VersionTS, exists: true}, err
+}
+
+// write replaces a record if it is still the one that was read.
+func (l *Liveness) write(ctx context.Context, rec *liveRecord, next api.Liveness) (ok bool, err error) {
+	put := api.Request{Kind: api.Put, Key: LivenessKey(next.Node), Value: api.AppendLiveness(nil, &next),
+		Expect: api.Expect{Kind: api.ExpectVersion, Version: rec.version}}
+	br, err := l.sender.Send(ctx, &api.BatchRequest{Requests: []api.Request{put}})
+	var stale *api.RetryError
+	switch {
+	case errors.As(err, &stale):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	rec.Liveness, rec.version, rec.exists = next, br.WriteTS, true
+	if br.WriteTS.IsZero() {
+		rec.exists = false // the version is not known: read it before the next write
+	}
+	return true, nil
+}
+
+// end makes sure that a dead node's epoch is over and returns when its record
+// expired. It waits for the expiration.
+func (l *Liveness) end(ctx context.Context, n ids.NodeID, epoch int64) (hlc.Timestamp, error) {
+	for {
+		rec, err := l.read(ctx, n)
+		if err != nil {
+			return hlc.Timestamp{}, fmt.Errorf("the liveness record of %s cannot be read: %w", n, err)
+		}
+		if rec.Epoch > epoch {
+			// Ended already: by then the record had expired.
+			return l.clock.Now(), nil
+		}
+		if wait := rec.Expiration.WallNanos - l.clock.PhysicalNanos(); wait >= 0 {
+			select {
+			case <-time.After(time.Duration(wait) + time.Millisecond):
+				continue
+			case <-ctx.Done():
+				return hlc.Timestamp{}, fmt.Errorf("%s may still be alive", n)
+			}
+		}
+		next := rec.Liveness
+		next.Epoch++
+		if ok, err := l.write(ctx, &rec, next); err != nil {
+			return hlc.Timestamp{}, err
+		} else if ok {
+			l.log.Info("ended the epoch of a dead node", "dead", n, "epoch", next.Epoch)
+			return rec.Expiration, nil
+		}
+	}
+}
+
+// All returns every node's record, at most a second old.
+func (l *Liveness) All(ctx context.Context) (map[ids.NodeID]api.Liveness, error) {
+	l.mu.Lock()
+	if time.Since(l.readAt) < heartbeatEvery {
+		defer l.mu.Unlock()
+		return l.others, nil
+	}
+	l.mu.Unlock()
+	start, end := keys.SystemSpan("liveness")
+	br, err := l.sender.Send(ctx, &api.BatchRequest{Requests: []api.Request{{Kind: api.Scan, Key: start, End: end}}})
+	if err != nil {
+		return nil, err
+	}
+	all := map[ids.NodeID]api.Liveness{}
+	for _, kv := range br.Responses[0].KVs {
+		lv, err := api.DecodeLiveness(kv.Value)
+		if err != nil {
+			return nil, err
+		}
+		all[lv.Node] = lv
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.others, l.readAt = all, time.Now()
+	return all, nil
+}
+
+// IsLive reports whether a record says that its node is alive now.
+func (l *Liveness) IsLive(lv api.Liveness) bool {
+	return lv.Expiration.WallNanos > l.clock.PhysicalNanos()
+}
+
+// SetDecommissioning marks a node for good, or takes the mark off.
+func (l *Liveness) SetDecommissioning(ctx context.Context, n ids.NodeID, on bool) error {
+	for {
+		rec, err := l.read(ctx, n)
+		if err != nil {
+			return err
+		}
+		if !rec.exists {
+			return fmt.Errorf("%s is not a member of the cluster", n)
+		}
+		next := rec.Liveness
+		next.Decommissioning = on
+		if ok, err := l.write(ctx, &rec, next); err != nil || ok {
+			return err
+		}
+	}
+}
+
+// SetDraining announces that this node is about to stop.
+func (l *Liveness) SetDraining(ctx context.Context) error {
+	l.draining.Store(true)
+	if !l.needed.Load() {
+		return nil
+	}
+	return l.heartbeat(ctx)
+}

@@ -1,0 +1,198 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/kv/concurrency"
+	"github.com/pamirdb/pamir/kv/meta"
+	"github.com/pamirdb/pamir/pkg/hlc"
+	"github.com/pamirdb/pamir/pkg/ids"
+	"github.com/pamirdb/pamir/pkg/keys"
+	"github.com/pamirdb/pamir/raftgroup"
+	"github.com/pamirdb/pamir/raftgroup/engine"
+)
+
+// split divides the range at key: one command under a latch over the whole range
+// writes both descriptors and the right half's group seed. The right half shares
+// the space, so that no data moves.
+func (r *Replica) split(ctx context.Context, key api.Key) error {
+	r.admin.Lock()
+	defer r.admin.Unlock()
+	if r.id == MetaRange {
+		return fmt.Errorf("the meta range does not split")
+	}
+	id, err := r.newRangeID(ctx)
+	if err != nil {
+		return err
+	}
+	rightBytes, rightKeys := r.measure(key)
+	release, err := r.m.LatchAll(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	lease, err := r.CheckLease(hlc.Timestamp{})
+	if err != nil {
+		return err
+	}
+	st := r.cur.Load()
+	if !st.desc.Contains(key) {
+		return r.store.mismatch(r, key)
+	}
+	if bytes.Equal(st.desc.Start, key) {
+		return nil
+	}
+	left := st.desc
+	left.Generation++
+	right := left
+	right.Replicas = append([]api.ReplicaDescriptor(nil), left.Replicas...)
+	right.RangeID, right.Start = id, bytes.Clone(key)
+	left.End = right.Start
+	rl := lease
+	rl.Seq = 1
+	c := &command{LeaseSeq: lease.Seq, Split: &splitTrigger{Left: left, Right: right, RightLease: rl, RightBytes: rightBytes, RightKeys: rightKeys}}
+	if err := r.proposeWait(ctx, c); err != nil {
+		return err
+	}
+	// Followers apply a split only once they hear that it is committed, and
+	// heartbeats do not tell them: an empty entry does.
+	return r.group.ReadBarrier(ctx)
+}
+
+func (r *Replica) newRangeID(ctx context.Context) (ids.RangeID, error) {
+	ba := &api.BatchRequest{Requests: []api.Request{{Kind: api.Increment, Key: rangeIDKey, Delta: 1}}}
+	br, err := r.store.cfg.Sender.Send(ctx, ba)
+	if err != nil {
+		return 0, fmt.Errorf("allocating a range id: %w", err)
+	}
+	return ids.RangeID(firstUserRange + br.Responses[0].Number), nil
+}
+
+// measure counts what lies at or above key; writes that go on make it an
+// estimate.
+func (r *Replica) measure(key api.Key) (size, count int64) {
+	st := r.cur.Load()
+	v := r.store.cfg.Engine.View()
+	defer v.Close()
+	it := v.Iter(keys.AppendEngineBound(nil, st.info.space, key), keys.AppendEngineBound(nil, st.info.space, st.desc.End))
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		size += int64(len(it.Key()) + len(it.Value()))
+		count++
+	}
+	return size, count
+}
+
+// MiddleKey returns a key that halves the range's data, nil if there is none.
+func (r *Replica) MiddleKey() api.Key {
+	st := r.cur.Load()
+	if st == nil {
+		return nil
+	}
+	v := r.store.cfg.Engine.View()
+	defer v.Close()
+	it := v.Iter(keys.AppendEngineBound(nil, st.info.space, st.desc.Start), keys.AppendEngineBound(nil, st.info.space, st.desc.End))
+	defer it.Close()
+	var total int64
+	for ok := it.First(); ok; ok = it.Next() {
+		total += int64(len(it.Key()) + len(it.Value()))
+	}
+	var sum int64
+	for ok := it.First(); ok; ok = it.Next() {
+		if sum += int64(len(it.Key()) + len(it.Value())); sum*2 < total {
+			continue
+		}
+		k, _, err := keys.DecodeEngineVersion(nil, it.Key())
+		if err != nil || bytes.Compare(k, st.desc.Start) <= 0 {
+			continue
+		}
+		return bytes.Clone(k)
+	}
+	return nil
+}
+
+// applySplit is the split's part of ApplyBatch.
+func (r *Replica) applySplit(b *engine.Batch, t *splitTrigger) int {
+	s := r.next
+	if t.Left.Generation != s.desc.Generation+1 {
+		return resultStale
+	}
+	right := state{desc: t.Right, lease: t.RightLease,
+		info: info{space: s.info.space, bytes: t.RightBytes, keys: t.RightKeys, gcThreshold: s.info.gcThreshold}}
+	right.put(b)
+	if err := r.store.host.Seed(b, t.Right.RangeID, r.members()); err != nil {
+		panic(fmt.Sprintf("%s: seeding %s: %v", r.id, t.Right.RangeID, err))
+	}
+	s.desc = t.Left
+	s.info.bytes = max(0, s.info.bytes-t.RightBytes)
+	s.info.keys = max(0, s.info.keys-t.RightKeys)
+	putDesc(b, &s.desc)
+	r.splits = append(r.splits, t)
+	return resultApplied
+}
+
+// members is the configuration applied here: the same on every replica at the
+// same index, since configurations are entries.
+func (r *Replica) members() []raftgroup.Member {
+	if r.applied == nil {
+		// A snapshot brought it, and no configuration has been applied since.
+		if gs, ok, err := raftgroup.LoadState(r.store.cfg.Engine, r.id); err == nil && ok {
+			r.applied = gs.Members
+		}
+	}
+	return r.applied
+}
+
+// splitApplied follows a split before anyone can see it.
+func (s *Store) splitApplied(r *Replica, t *splitTrigger, now *state) {
+	var m *concurrency.Manager
+	held := r.ownSeq.Load() != 0 && r.ownSeq.Load() == now.lease.Seq
+	if held {
+		m = concurrency.NewManager(s.waits, t.RightLease.Start)
+		r.m.CopyTo(m, t.Right.Start)
+		r.m.Truncate(t.Right.Start)
+	}
+	id := t.Right.RangeID
+	s.tasks.Go("open split range", func(ctx context.Context) {
+		// The seed and the split must be durable before the group can promise
+		// anything: a replay of the split would wipe it.
+		if err := s.cfg.Engine.Flush(ctx); err != nil {
+			s.log.Error("flushing a split", "range", id, "err", err)
+			return
+		}
+		rep, ok := t.Right.Replica(s.cfg.Node)
+		if !ok {
+			return
+		}
+		st, ok, err := loadState(s.cfg.Engine, id)
+		if err == nil && ok {
+			err = s.open(id, raftgroup.Member{Node: rep.Node, Replica: rep.Replica, Learner: rep.Type == api.Learner}, st, m)
+		}
+		if err != nil {
+			s.log.Error("opening a split range", "range", id, "err", err)
+			return
+		}
+		if !held {
+			return
+		}
+		if right, ok := s.Replica(id); ok {
+			if err := right.group.Campaign(); err != nil {
+				s.log.Debug("campaign after a split", "range", id, "err", err)
+			}
+			s.enterSplit(ctx, &t.Left, &t.Right)
+		}
+	})
+}
+
+// enterSplit tells the meta range: the right half first, so that every key stays
+// covered.
+func (s *Store) enterSplit(ctx context.Context, left, right *api.RangeDescriptor) {
+	for _, d := range []*api.RangeDescriptor{left, right} {
+		if err := meta.Update(ctx, s.cfg.Sender, d); err != nil {
+			s.log.Warn("meta entry after a split", "range", d.RangeID, "err", err)
+		}
+	}
+}
