@@ -87,6 +87,9 @@ func Lookup(p *pgfacts.Proc) (*Impl, error) {
 	if i, ok := impls[Key(p)]; ok {
 		return i, nil
 	}
+	if isHostFunc(p) {
+		return hostImpl(p), nil
+	}
 	return nil, NotImplemented(p)
 }
 
@@ -121,6 +124,7 @@ func Missing() []string {
 			_, ok = setFuncs[Key(p)]
 		default:
 			_, ok = impls[Key(p)]
+			ok = ok || isHostFunc(p)
 		}
 		if !ok {
 			out = append(out, fmt.Sprintf("%s -> %s", procSignature(p), types.Format(p.Ret, -1)))
