@@ -460,6 +460,22 @@ func (t *lockTable) releaseTxn(id ids.TxnID, start, end []byte) {
 	}
 }
 
+// hashes calls f with the hash of each key that a transaction holds in
+// [start, end), or of all if end is nil.
+func (t *lockTable) hashes(id ids.TxnID, start, end []byte, f func(hash uint64)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := t.txns[id]
+	if o == nil {
+		return
+	}
+	for _, l := range o.locks {
+		if end == nil || bytes.Compare(l.key, start) >= 0 && bytes.Compare(l.key, end) < 0 {
+			f(l.hash)
+		}
+	}
+}
+
 // held returns how strongly a transaction holds a key.
 func (t *lockTable) held(key []byte, hash uint64, id ids.TxnID) api.LockStrength {
 	t.mu.Lock()

@@ -129,6 +129,13 @@ func (m *Manager) ReleaseKey(key []byte, hash uint64, id ids.TxnID) {
 // ReleaseTxn drops a transaction's locks in [start, end); a nil end means all.
 func (m *Manager) ReleaseTxn(id ids.TxnID, start, end []byte) { m.locks.releaseTxn(id, start, end) }
 
+// NoteLocked makes the keys that a transaction holds in [start, end) count as read
+// at ts; a nil end means all. A lock gives way only to writers above what its
+// holder saw.
+func (m *Manager) NoteLocked(id ids.TxnID, start, end []byte, ts hlc.Timestamp) {
+	m.locks.hashes(id, start, end, func(hash uint64) { m.reads.addPoint(hash, ts, id) })
+}
+
 // NotePushed remembers that a transaction can only commit above ts.
 func (m *Manager) NotePushed(id ids.TxnID, ts hlc.Timestamp) {
 	m.mu.Lock()

@@ -147,7 +147,7 @@ func (ev *evaluation) abort(r *api.Request, rec *api.TxnRecord) error {
 	if err := ev.resolveLocal(r, api.Aborted); err != nil {
 		return err
 	}
-	ev.releaseLater(ev.txn.ID, nil, nil)
+	ev.unlock(nil, nil)
 	return nil
 }
 

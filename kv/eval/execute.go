@@ -66,7 +66,9 @@ type plan struct {
 	end     *api.Request
 	// onePhase: everything that the transaction wrote is here and now.
 	onePhase bool
-	// exclusive: no reads of other keys can be invalidated by waiting.
+	// reads says that there are reads whose latches hold off only writers at or
+	// below the snapshot.
+	reads    bool
 	proposes bool
 }
 
@@ -260,14 +262,19 @@ func (ev *evaluation) moveUp(err error) error {
 }
 
 func (ev *evaluation) resetAttempt() {
+	ev.resetEvaluation()
+	ev.guard.Reset()
+	ev.plan = plan{}
+}
+
+// resetEvaluation forgets what evaluating made, but neither latches nor plan.
+func (ev *evaluation) resetEvaluation() {
 	clear(ev.resp.Responses)
 	ev.writes, ev.index, ev.indexed = ev.writes[:0], nil, 0
 	ev.after = ev.after[:0]
 	ev.conflicts = ev.conflicts[:0]
 	ev.changes.Reset()
-	ev.guard.Reset()
 	ev.gc = hlc.Timestamp{}
-	ev.plan = plan{}
 }
 
 func (ev *evaluation) finish() (*api.BatchResponse, error) {
@@ -303,10 +310,18 @@ func (ev *evaluation) attempt(ctx context.Context) (err error) {
 	if err := ev.m.Acquire(ctx, &ev.guard); err != nil {
 		return err
 	}
-	err = ev.evaluateLatched()
-	if ev.view != nil {
-		ev.view.Close()
-		ev.view = nil
+	for {
+		err = ev.evaluateLatched()
+		if ev.view != nil {
+			ev.view.Close()
+			ev.view = nil
+		}
+		// Latches that hold everybody off are good for a later snapshot as well,
+		// and trying again under them cannot be overtaken by new readers.
+		if err == nil || ev.plan.reads || ev.moveUp(err) != nil {
+			break
+		}
+		ev.resetEvaluation()
 	}
 	if err == nil && (len(ev.changes.Ops) > 0 || !ev.gc.IsZero()) {
 		return ev.propose(ctx)
@@ -400,7 +415,7 @@ func (ev *evaluation) evaluate(i int, r *api.Request) error {
 	case api.ResolveIntent:
 		return ev.resolveIntent(r, resp)
 	case api.ReleaseLocks:
-		ev.releaseLater(ev.txn.ID, r.Key, r.End)
+		ev.unlock(r.Key, r.End)
 		return nil
 	case api.GC:
 		return ev.collectGarbage(r, resp)
@@ -455,6 +470,20 @@ func (ev *evaluation) giveBack() {
 	if ev.ba.Txn == nil {
 		ev.m.ReleaseTxn(ev.txn.ID, nil, nil)
 	}
+}
+
+// unlock releases the locks of a transaction that ends without checking them:
+// what it saw under them must hold up to its snapshot.
+func (ev *evaluation) unlock(start, end []byte) {
+	if t := ev.ba.Txn; t != nil && t.Isolation == api.Serializable {
+		switch {
+		case end == nil && len(start) > 0:
+			ev.m.NoteRead(concurrency.Hash(start), ev.readTS, t.ID)
+		default:
+			ev.m.NoteLocked(t.ID, start, end, ev.readTS)
+		}
+	}
+	ev.releaseLater(ev.txn.ID, start, end)
 }
 
 func (ev *evaluation) releaseLater(id ids.TxnID, start, end []byte) {

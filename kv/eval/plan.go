@@ -33,8 +33,11 @@ func (ev *evaluation) makePlan() error {
 		r := &ev.ba.Requests[i]
 		switch r.Kind {
 		case api.Get:
+			p.reads = p.reads || r.Lock == api.LockNone
 			continue
-		case api.Scan, api.Refresh, api.ReleaseLocks, api.QueryTxn:
+		case api.Scan, api.Refresh:
+			p.reads = true
+		case api.ReleaseLocks, api.QueryTxn:
 		case api.Put, api.Delete, api.Increment, api.DeleteRange:
 			p.mutates = true
 		case api.EndTxn:
