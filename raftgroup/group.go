@@ -19,6 +19,10 @@ import (
 	"github.com/pamirdb/pamir/raftgroup/transport"
 )
 
+// ErrNotReady may be returned (wrapped) by StateMachine.Restore for a snapshot that
+// cannot be taken now, but may be in a moment: the sender tries again soon.
+var ErrNotReady = transport.ErrNotReady
+
 // ErrUnknown is ambiguous: a snapshot replaced the part of the log that may have
 // held the command.
 var ErrUnknown = errors.New("raftgroup: the command's outcome is unknown")
@@ -36,6 +40,9 @@ type group struct {
 	// life tells this opening of the group from others, in the headers of its
 	// entries.
 	life uint64
+
+	openedAt time.Time
+	opened   chan struct{} // closed once Lookup finds the group
 
 	inst    atomic.Pointer[instance]
 	lifeMu  sync.Mutex // replacing or closing the instance
@@ -84,6 +91,8 @@ func (h *host) openGroup(r ids.RangeID, self Member, sm StateMachine) (*group, e
 		serverID:   transport.ServerID(h.node, self.Replica),
 		stop:       stop.New(context.Background()),
 		life:       newLife(),
+		openedAt:   time.Now(),
+		opened:     make(chan struct{}),
 		appliedKey: keys.EngineReplica(r, nameApplied),
 	}
 	g.prop.init(g)
@@ -296,6 +305,11 @@ func (g *group) close() {
 // watchLeadership tells the state machine who leads. A new leader commits an
 // empty command of its own: what lost against it is then known to be lost.
 func (g *group) watchLeadership(ctx context.Context, in *instance) {
+	select {
+	case <-g.opened:
+	case <-ctx.Done():
+		return
+	}
 	for {
 		select {
 		case <-ctx.Done():

@@ -151,6 +151,9 @@ func (h *host) Open(r ids.RangeID, self Member, sm StateMachine) (Group, error) 
 		h.groups[r] = g
 	}
 	h.mu.Unlock()
+	if err == nil {
+		close(g.opened)
+	}
 	if err != nil {
 		return nil, err
 	}

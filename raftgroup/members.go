@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"github.com/pamirdb/pamir/pkg/ids"
@@ -142,6 +143,14 @@ func (p *groupPeer) LastLog() (term, index uint64) {
 		term, index = l.Term, l.Index
 	}
 	return term, index
+}
+
+// seedPatience is how long the child of a split leaves the lead to the child on
+// the parent's leaseholder, which campaigns at once.
+const seedPatience = time.Second
+
+func (p *groupPeer) MayStand() bool {
+	return p.state.Load().Index > SeedIndex || time.Since(p.openedAt) > seedPatience
 }
 
 // Campaign lets Raft's election timer fire, if it never heard from a leader, or

@@ -75,7 +75,7 @@ func (t *Transport) checkLeaderless(seen map[ids.RangeID]int) {
 			continue
 		}
 		voters := ep.group.Voters()
-		if !slices.Contains(voters, self) {
+		if !slices.Contains(voters, self) || !ep.group.MayStand() {
 			continue
 		}
 		t.acquaint(voters)

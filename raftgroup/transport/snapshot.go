@@ -75,7 +75,9 @@ func (ep *Endpoint) streamSnapshot(to ids.NodeID, h SnapshotHeader, token uint64
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	for end := time.Now().Add(snapshotRetry); ; ep.waitPeer(to, 100*time.Millisecond) {
+	pause := 50 * time.Millisecond
+	for end := time.Now().Add(snapshotRetry); ; ep.waitPeer(to, pause) {
+		pause *= 2
 		pr, pw := io.Pipe()
 		done := make(chan struct{})
 		started := ep.stop.Go("raft snapshot", func(context.Context) {

@@ -29,6 +29,9 @@ type Group interface {
 	// Voters returns the nodes of the voters, as far as known here.
 	Voters() []ids.NodeID
 	LastLog() (term, index uint64)
+	// MayStand reports whether this replica should stand for election when
+	// nobody leads.
+	MayStand() bool
 	// Campaign stands for election at once, politely: after asking whether the
 	// others would vote, if polite.
 	Campaign(polite bool)
