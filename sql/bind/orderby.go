@@ -215,11 +215,7 @@ func (q *query) queryTail(rel *relation, st *ast.SelectStmt) (*relation, error) 
 		node = &plan.Sort{Base: plan.Base{Out: node.Columns()}, Input: node, Keys: keys}
 	}
 	if s.count != nil || s.offset != nil {
-		l := &plan.Limit{Base: plan.Base{Out: node.Columns()}, Input: node, Count: s.count, Offset: s.offset}
-		if st.LimitOption == ast.LIMIT_OPTION_WITH_TIES {
-			l.WithTies, l.Ties = true, keys
-		}
-		node = l
+		node = s.limitNode(node, keys)
 	}
 	return &relation{node, rel.cols}, nil
 }

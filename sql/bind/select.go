@@ -238,21 +238,26 @@ func (s *selecting) assemble() (*relation, error) {
 		s.node = &plan.LockRows{Base: plan.Base{Out: s.node.Columns()}, Input: s.node, Targets: s.locks}
 	}
 	if s.count != nil || s.offset != nil {
-		l := &plan.Limit{Base: plan.Base{Out: s.node.Columns()}}
-		p := planter{b: b, node: oneRow()}
-		if hasSubquery([]expr.Expr{s.count, s.offset}) {
-			return nil, types.Errorf(types.CodeFeatureNotSupported, "subqueries in LIMIT are not supported")
-		}
-		_ = p
-		l.Input, l.Count, l.Offset = s.node, s.count, s.offset
-		if s.stmt.LimitOption == ast.LIMIT_OPTION_WITH_TIES {
-			l.WithTies, l.Ties = true, keys
-		}
-		s.node = l
+		s.node = s.limitNode(s.node, keys)
 	}
 	rel := &relation{s.node, cols[:len(cols)-junk]}
 	rel.node = narrow(rel)
 	return rel, nil
+}
+
+// limitNode puts LIMIT and OFFSET above n. Subqueries in them are computed once,
+// beside the query: their values reach the limit as those of an Apply.
+func (s *selecting) limitNode(n plan.Node, keys []plan.SortKey) plan.Node {
+	p := planter{b: s.b, node: oneRow()}
+	l := &plan.Limit{Base: plan.Base{Out: n.Columns()}, Input: n, Count: p.plant(s.count), Offset: p.plant(s.offset)}
+	if s.stmt.LimitOption == ast.LIMIT_OPTION_WITH_TIES {
+		l.WithTies, l.Ties = true, keys
+	}
+	if len(p.node.Columns()) == 0 {
+		return l
+	}
+	out := append(append([]plan.Column(nil), p.node.Columns()...), l.Out...)
+	return &plan.Apply{Base: plan.Base{Out: out}, Type: plan.InnerJoin, Left: p.node, Right: l}
 }
 
 func (b *binder) filter(n plan.Node, conds []expr.Expr) plan.Node {

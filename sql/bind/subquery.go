@@ -167,6 +167,8 @@ type planter struct {
 	b    *binder
 	node plan.Node
 	done map[*relation]struct{} // scalar subqueries planted already
+	// guard is what must be true for the subqueries planted now to be wanted.
+	guard expr.Expr
 }
 
 // plant returns e with columns in place of its subqueries, which are computed
@@ -175,22 +177,65 @@ func (p *planter) plant(e expr.Expr) expr.Expr {
 	if e == nil || !expr.HasSubquery(e) {
 		return e
 	}
-	return expr.Rewrite(e, func(n expr.Expr) expr.Expr {
-		s, ok := n.(*expr.SubqueryRef)
-		if !ok {
-			return n
+	return expr.RewriteTop(e, func(n expr.Expr) (expr.Expr, bool) {
+		switch n := n.(type) {
+		case *expr.CaseExpr:
+			return p.plantCase(n), true
+		case *expr.SubqueryRef:
+			return p.plantRef(n), true
 		}
-		rel := s.Plan.(*relation)
-		switch s.Kind {
-		case expr.SubScalar:
-			return p.scalar(rel, s.Params[0])
-		case expr.SubExists:
-			return p.mark(rel, nil, false, "exists")
-		case expr.SubAll:
-			return p.mark(rel, s.Test, true, "all")
-		}
-		return p.mark(rel, s.Test, false, "any")
+		return nil, false
 	})
+}
+
+// plantCase plants the subqueries of a CASE so that those of an arm run only
+// for rows that reach it.
+func (p *planter) plantCase(n *expr.CaseExpr) expr.Expr {
+	c := *n
+	c.Whens = append([]expr.When(nil), n.Whens...)
+	c.Arg = p.plant(n.Arg)
+	outer := p.guard
+	defer func() { p.guard = outer }()
+	for i, w := range n.Whens {
+		cond := p.plant(w.Cond)
+		c.Whens[i].Cond = cond
+		if c.Arg != nil {
+			// The conditions stand for comparisons with the CASE's argument.
+			cond = expr.Rewrite(cond, func(e expr.Expr) expr.Expr {
+				if _, ok := e.(*expr.CaseTest); ok {
+					return c.Arg
+				}
+				return e
+			})
+		}
+		before := p.guard
+		p.guard = both(before, &expr.BooleanTest{Arg: cond, Test: expr.IsTrue})
+		c.Whens[i].Result = p.plant(w.Result)
+		p.guard = both(before, &expr.BooleanTest{Arg: cond, Test: expr.IsNotTrue})
+	}
+	c.Else = p.plant(n.Else)
+	return &c
+}
+
+func both(a, b expr.Expr) expr.Expr {
+	if a == nil {
+		return b
+	}
+	return &expr.BoolExpr{Op: expr.And, Args: []expr.Expr{a, b}}
+}
+
+// plantRef plants one subquery; its left operands may hold others.
+func (p *planter) plantRef(s *expr.SubqueryRef) expr.Expr {
+	rel := s.Plan.(*relation)
+	switch s.Kind {
+	case expr.SubScalar:
+		return p.scalar(rel, s.Params[0])
+	case expr.SubExists:
+		return p.mark(rel, nil, false, "exists")
+	case expr.SubAll:
+		return p.mark(rel, p.plant(s.Test), true, "all")
+	}
+	return p.mark(rel, p.plant(s.Test), false, "any")
 }
 
 func (p *planter) plantAll(es []expr.Expr) []expr.Expr {
@@ -209,7 +254,7 @@ func (p *planter) scalar(rel *relation, field int) expr.Expr {
 		p.done[rel] = struct{}{}
 		cols := columnsOf(rel)
 		out := append(append([]plan.Column(nil), p.node.Columns()...), cols...)
-		p.node = &plan.Apply{Base: plan.Base{Out: out}, Type: plan.ScalarJoin, Left: p.node, Right: narrow(rel)}
+		p.node = &plan.Apply{Base: plan.Base{Out: out}, Type: plan.ScalarJoin, Left: p.node, Right: narrow(rel), Guard: p.guard}
 	}
 	c := rel.cols[field]
 	// To the client the value is computed, not a table's column.
@@ -221,7 +266,7 @@ func (p *planter) mark(rel *relation, test expr.Expr, all bool, name string) exp
 	id := p.b.newCol(name, types.BoolType)
 	out := append(append([]plan.Column(nil), p.node.Columns()...), plan.Column{ID: id, Name: name, Type: types.BoolType})
 	p.node = &plan.Apply{Base: plan.Base{Out: out}, Type: plan.MarkJoin, Left: p.node, Right: rel.node,
-		Mark: id, MarkCond: test, MarkAll: all}
+		Mark: id, MarkCond: test, MarkAll: all, Guard: p.guard}
 	return p.b.ref(id, types.BoolType)
 }
 

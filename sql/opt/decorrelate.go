@@ -12,6 +12,9 @@ import (
 func (c *optimizer) decorrelate(n plan.Node) plan.Node {
 	n = plan.Rewrite(n, func(n plan.Node) plan.Node {
 		if f, ok := n.(*plan.Filter); ok {
+			if r := valueFirst(f); r != nil {
+				return r
+			}
 			return c.markFilter(f)
 		}
 		return n
@@ -29,7 +32,7 @@ func (c *optimizer) decorrelate(n plan.Node) plan.Node {
 // go on to the Applies below.
 func (c *optimizer) markFilter(f *plan.Filter) plan.Node {
 	a, ok := f.Input.(*plan.Apply)
-	if !ok || a.Type != plan.MarkJoin || anyVolatile(f.Conds) {
+	if !ok || a.Type != plan.MarkJoin || a.Guard != nil || anyVolatile(f.Conds) {
 		return f
 	}
 	out := f.Out
@@ -50,6 +53,46 @@ func (c *optimizer) markFilter(f *plan.Filter) plan.Node {
 	}
 	a.Out = joinOut(a.Type, a.Left, a.Right, a.Out, a.Mark)
 	return dropMissing(filter(a, own), out)
+}
+
+// valueFirst computes a subquery that depends on nothing before the query that
+// compares a column with its value: to the query it is a parameter then, which
+// an index can be searched for. It returns nil where that does not apply.
+func valueFirst(f *plan.Filter) plan.Node {
+	a, ok := f.Input.(*plan.Apply)
+	if !ok || a.Type != plan.ScalarJoin || a.Guard != nil || len(a.On) > 0 || len(plan.Free(a.Right)) > 0 ||
+		anyVolatile(f.Conds) || anyVolatileBelow(a.Right) {
+		return nil
+	}
+	value := plan.OutputOf(a.Right)
+	compares := false
+	for _, e := range f.Conds {
+		o, ok := e.(*expr.OpExpr)
+		compares = compares || ok && len(o.Args) == 2 && pgfacts.StrategyOf(o.Op) != 0 && value.Touches(o)
+	}
+	if !compares {
+		return nil
+	}
+	first := &plan.Apply{Type: plan.ScalarJoin, Left: &plan.Values{Rows: [][]plan.Scalar{{}}}, Right: a.Right}
+	first.Out = joinOut(first.Type, first.Left, first.Right, nil, 0)
+	rest := &plan.Filter{Base: plan.Base{Out: a.Left.Columns()}, Input: a.Left, Conds: f.Conds}
+	j := &plan.Apply{Type: plan.InnerJoin, Left: first, Right: rest}
+	if in := valueFirst(rest); in != nil {
+		j.Right = in
+	}
+	j.Out = joinOut(j.Type, j.Left, j.Right, nil, 0)
+	return narrow(j, f.Out)
+}
+
+// oneRowLeft recognizes what valueFirst puts on the left.
+func oneRowLeft(n plan.Node) bool {
+	switch x := n.(type) {
+	case *plan.Values:
+		return len(x.Rows) == 1
+	case *plan.Apply:
+		return x.Type == plan.ScalarJoin && oneRowLeft(x.Left)
+	}
+	return false
 }
 
 // dropMissing narrows what a parent of n expected to what there is: answers
@@ -253,6 +296,9 @@ func restore(n plan.Node, p *puller, a *plan.Apply) plan.Node {
 
 // lateralToJoin handles LATERAL whose right side only filters by the left.
 func (c *optimizer) lateralToJoin(a *plan.Apply, left plan.ColSet) plan.Node {
+	if oneRowLeft(a.Left) {
+		return a // values that the right side takes as parameters
+	}
 	pr, ok := a.Right.(*plan.Project)
 	in := a.Right
 	if ok {

@@ -158,6 +158,7 @@ func indexOrder(t *catalog.Table, ix *catalog.Index, spans []plan.Span, keys []p
 			}
 		}
 	}
+	columns := entryColumns(t, ix)
 	at, direction := 0, 0
 	for _, k := range keys {
 		col, known := colOf[k.Col]
@@ -167,14 +168,14 @@ func indexOrder(t *catalog.Table, ix *catalog.Index, spans []plan.Span, keys []p
 		if fixed[col] {
 			continue
 		}
-		for at < len(ix.Columns) && fixed[ix.Columns[at].Column] {
+		for at < len(columns) && fixed[columns[at].Column] {
 			at++
 		}
-		if at >= len(ix.Columns) {
-			// A unique key was ordered by already: the rest decides nothing.
-			return direction < 0, (ix.Unique || ix.OID == t.Primary) && allNotNull(t, ix)
+		if at >= len(columns) {
+			// A whole key was ordered by already: the rest decides nothing.
+			return direction < 0, !ix.Unique || allNotNull(t, ix)
 		}
-		c := ix.Columns[at]
+		c := columns[at]
 		at++
 		if c.Column != col {
 			return false, false
@@ -193,6 +194,15 @@ func indexOrder(t *catalog.Table, ix *catalog.Index, spans []plan.Span, keys []p
 		direction = d
 	}
 	return direction < 0, true
+}
+
+// entryColumns are the columns that an index's entries are ordered by: those of
+// a secondary index that is not unique end in the primary key.
+func entryColumns(t *catalog.Table, ix *catalog.Index) []catalog.IndexColumn {
+	if ix.Unique || ix.OID == t.Primary {
+		return ix.Columns
+	}
+	return append(append([]catalog.IndexColumn(nil), ix.Columns...), t.PrimaryIndex().Columns...)
 }
 
 func columnNotNull(t *catalog.Table, id catalog.ColumnID) bool {

@@ -104,6 +104,7 @@ func (c *optimizer) optimize(n plan.Node) plan.Node {
 	n = c.chooseJoins(n)
 	n = reshape(n)
 	n = c.orderings(n)
+	n = c.aggregates(n)
 	n = c.tidy(n)
 	c.estimate(n)
 	return n

@@ -105,7 +105,7 @@ func (e *explainer) moreProperties(n Node, add func(name, value string)) {
 	case *Apply:
 		var ps []string
 		for _, p := range x.Params {
-			ps = append(ps, "$p"+strconv.Itoa(p.Param)+" = "+e.col(p.Col, ""))
+			ps = append(ps, "$p"+strconv.Itoa(p.Param)+" = "+e.col(p.Col, "c"+strconv.Itoa(int(p.Col))))
 		}
 		add("Params", strings.Join(ps, ", "))
 		add("Join Filter", e.scalars(x.On, " AND "))

@@ -45,6 +45,11 @@ func verifyScope(n Node, have ColSet) error {
 		for _, o := range x.ReadOut {
 			have.Add(o.ID)
 		}
+	case *Aggregate:
+		if x.Merge {
+			// The operands were evaluated below; only their types matter here.
+			return verifyLists(x, have)
+		}
 	case *Mutation:
 		have.Add(x.Row...)
 		if x.Conflict != nil {
@@ -69,10 +74,19 @@ func verifyScope(n Node, have ColSet) error {
 		})
 		return e
 	})
-	for _, id := range columnLists(n) {
-		bad(id, "list")
+	if err != nil {
+		return err
 	}
-	return err
+	return verifyLists(n, have)
+}
+
+func verifyLists(n Node, have ColSet) error {
+	for _, id := range columnLists(n) {
+		if !have.Has(id) {
+			return fmt.Errorf("%T names column #%d, which its inputs do not put out", n, id)
+		}
+	}
+	return nil
 }
 
 // columnLists returns the columns that a node names outside of scalars.
