@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/kv/meta"
 	"github.com/pamirdb/pamir/pkg/hlc"
 	"github.com/pamirdb/pamir/pkg/ids"
 	"github.com/pamirdb/pamir/pkg/keys"
@@ -27,10 +28,11 @@ type Config struct {
 	// which cannot be looked up.
 	FirstRange func() (api.RangeDescriptor, bool)
 	// Lookup reads descriptors from the meta range through s: the range that
-	// holds key first, perhaps some that follow it.
+	// holds key first, perhaps some that follow it. Nil means meta.Lookup.
 	Lookup func(ctx context.Context, s api.Sender, key api.Key) ([]api.RangeDescriptor, error)
 	Clock  *hlc.Clock
-	// Alive is a hint on which nodes are worth asking first; nil means all.
+	// Alive says which nodes' liveness has not expired: they are asked first, and
+	// an answer of one that dies is not waited for. Nil means all.
 	Alive func(ids.NodeID) bool
 	// MaxFanOut bounds how many ranges one batch is sent to at once (0: 16).
 	MaxFanOut int
@@ -69,6 +71,9 @@ var errResplit = errors.New("route: range has changed")
 func New(cfg Config) *Router {
 	if cfg.MaxFanOut == 0 {
 		cfg.MaxFanOut = 16
+	}
+	if cfg.Lookup == nil {
+		cfg.Lookup = meta.Lookup
 	}
 	return &Router{cfg: cfg, lookups: make(chan struct{}, 4)}
 }

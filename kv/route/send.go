@@ -3,7 +3,10 @@ package route
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/pamirdb/pamir/kv/api"
 	"github.com/pamirdb/pamir/pkg/hlc"
@@ -182,7 +185,7 @@ func (r *Router) sendRemote(ctx context.Context, target ids.NodeID, ba *api.Batc
 	if len(payload) > bulkBytes {
 		class = rpc.Bulk
 	}
-	answer, err := r.cfg.Peers.Call(ctx, target, class, rpc.MethodBatch, payload)
+	answer, err := r.call(ctx, target, class, payload)
 	if err != nil {
 		return nil, r.callError(ctx, ba, err)
 	}
@@ -191,6 +194,48 @@ func (r *Router) sendRemote(ctx context.Context, target ids.NodeID, ba *api.Batc
 		br.Stats.RPCs++
 	}
 	return br, err
+}
+
+// A request may rightly wait long, for a lock; but not on a node that has died
+// without its connections noticing.
+const (
+	watchAfter = 3 * time.Second
+	watchEvery = time.Second
+)
+
+// call sends a request and waits for the answer as long as the target lives.
+func (r *Router) call(ctx context.Context, target ids.NodeID, class rpc.Class, payload []byte) ([]byte, error) {
+	if r.cfg.Alive == nil {
+		return r.cfg.Peers.Call(ctx, target, class, rpc.MethodBatch, payload)
+	}
+	cctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var mu sync.Mutex // guards watch and what follows it
+	var watch *time.Timer
+	dead, done := false, false
+	mu.Lock()
+	watch = time.AfterFunc(watchAfter, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case done:
+		case r.cfg.Alive(target):
+			watch.Reset(watchEvery)
+		default:
+			dead = true
+			cancel()
+		}
+	})
+	mu.Unlock()
+	answer, err := r.cfg.Peers.Call(cctx, target, class, rpc.MethodBatch, payload)
+	mu.Lock()
+	defer mu.Unlock()
+	done = true
+	watch.Stop()
+	if err != nil && dead && ctx.Err() == nil {
+		return nil, fmt.Errorf("%w: %s is not live", rpc.ErrUnreachable, target)
+	}
+	return answer, err
 }
 
 // bulkBytes is from where a request may delay others on the normal connection.

@@ -124,7 +124,14 @@ func (c *cleanup) sendEnd(ctx context.Context, forget bool) error {
 	args := *end.Txn
 	args.Forget = forget
 	end.Txn = &args
-	return c.send(ctx, []api.Request{end}, c.meta)
+	for {
+		err := c.send(ctx, []api.Request{end}, c.meta)
+		var ambiguous *api.AmbiguousError
+		if !errors.As(err, &ambiguous) || sleep(ctx, retryPause) != nil {
+			return err
+		}
+		// The record stays until it is forgotten, so that asking twice is safe.
+	}
 }
 
 func (c *cleanup) resolve(ctx context.Context) error {
