@@ -9,6 +9,7 @@ import (
 // parameters, nodes get numbers, and the flags are computed.
 func finish(p *plan.Plan) {
 	bindApplies(p, p.Root)
+	compactLiterals(p)
 	n := 0
 	plan.Walk(p.Root, func(x plan.Node) {
 		n++
@@ -16,6 +17,52 @@ func finish(p *plan.Plan) {
 	})
 	p.Nodes = n
 	setFlags(p)
+}
+
+// compactLiterals drops literals that the plan reads as no type at all or as a
+// type that a coercion replaced: what stays is parsed for every execution.
+func compactLiterals(p *plan.Plan) {
+	if len(p.Literals) == 0 {
+		return
+	}
+	used := make([]bool, len(p.Literals))
+	each := func(f func(*expr.Param) expr.Expr) {
+		plan.Walk(p.Root, func(n plan.Node) {
+			plan.MapScalars(n, func(e plan.Scalar) plan.Scalar {
+				return expr.Rewrite(e, func(x expr.Expr) expr.Expr {
+					if l, ok := x.(*expr.Param); ok && l.Kind == expr.ParamLiteral {
+						return f(l)
+					}
+					return x
+				})
+			})
+		})
+	}
+	each(func(l *expr.Param) expr.Expr {
+		used[l.Num] = true
+		return l
+	})
+	to := make([]int, len(used))
+	var kept []plan.Literal
+	for i, u := range used {
+		if to[i] = len(kept); u {
+			kept = append(kept, p.Literals[i])
+		}
+	}
+	if len(kept) == len(p.Literals) {
+		return
+	}
+	p.Literals = kept
+	moved := make(map[*expr.Param]*expr.Param)
+	each(func(l *expr.Param) expr.Expr {
+		if moved[l] == nil {
+			m := *l
+			m.Num = to[l.Num]
+			moved[l] = &m
+			moved[&m] = &m // a shared subtree may be met again
+		}
+		return moved[l]
+	})
 }
 
 // bindApplies gives each Apply parameters for what its right side takes from

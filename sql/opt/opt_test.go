@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +23,7 @@ import (
 //	stats          table=name rows=n [col=distinct ...]
 //	build          the naive plan, with column ids
 //	optimize       the optimized plan, as EXPLAIN prints it; costs adds costs
+//	template       the optimized plan with the literals lifted out
 //	flags          what the plan says about itself
 //	describe       parameters and result columns; testdata/bind/postgres holds
 //	               what PostgreSQL 15 answers
@@ -47,6 +49,13 @@ func (c *testCatalog) run(t *testing.T, d *datadriven.TestData) string {
 		return c.describe(d.Input, *o)
 	}
 	o.Naive = d.Cmd == "build"
+	if d.Cmd == "template" {
+		p, _ := c.template(d.Input, *o)
+		if p == nil {
+			return "no template\n"
+		}
+		return strings.Join(plan.ExplainText(p, plan.ExplainOptions{}, nil), "\n") + "\n" + describe(p)
+	}
 	p, err := c.prepare(d.Input, *o)
 	if err != nil {
 		return formatError(d.Input, err)
@@ -105,11 +114,39 @@ func (c *testCatalog) describe(sql string, o Options) string {
 			b.WriteString("\n")
 		}
 		answers[i] = b.String()
+		if t, ok := c.template(sql, o); ok && t != nil && !sameResult(t, p) {
+			return "as a template the statement has other columns:\n" + describe(t)
+		}
 	}
 	if answers[0] != answers[1] {
 		return "naive and optimized plans differ:\n" + answers[0] + answers[1]
 	}
 	return answers[0]
+}
+
+// template plans a statement with its literals lifted out. A template that
+// cannot be bound is no error: the session binds the statement as it is.
+func (c *testCatalog) template(sql string, o Options) (*plan.Plan, bool) {
+	_, lits, ok := parse.Template(sql, nil, nil)
+	if !ok {
+		return nil, false
+	}
+	t, ok, err := parse.ParseTemplate(sql, lits)
+	if err != nil || !ok {
+		return nil, false
+	}
+	p, err := Prepare(context.Background(), t.Node, c.resolver(), o)
+	if err != nil {
+		return nil, true
+	}
+	if err := plan.Verify(p.Root); err != nil {
+		panic(sql + ": " + err.Error())
+	}
+	return p, true
+}
+
+func sameResult(a, b *plan.Plan) bool {
+	return slices.Equal(a.Result, b.Result) && slices.Equal(a.Params, b.Params)
 }
 
 func formatError(sql string, err error) string {
