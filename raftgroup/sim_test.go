@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/pamirdb/pamir/pkg/ids"
+	"github.com/pamirdb/pamir/pkg/keys"
 	"github.com/pamirdb/pamir/pkg/rpc"
 	"github.com/pamirdb/pamir/raftgroup/engine"
 	"github.com/pamirdb/pamir/raftgroup/logstore"
@@ -589,5 +592,52 @@ func TestRollingRestart(t *testing.T) {
 			s.open(n, 1)
 			s.waitSame(1, 10*time.Second, want, 1, 2, 3)
 		}
+	})
+}
+
+// refusingSM refuses snapshots until it is told otherwise.
+type refusingSM struct {
+	*listSM
+	refuse atomic.Bool
+	asked  atomic.Int64
+}
+
+func (s *refusingSM) Restore(space keys.SpaceID, src io.Reader) (func(*engine.Batch) error, error) {
+	swap, err := s.listSM.Restore(space, src)
+	return func(b *engine.Batch) error {
+		s.asked.Add(1)
+		if s.refuse.Load() {
+			return errors.New("overlaps")
+		}
+		return swap(b)
+	}, err
+}
+
+// TestRefusedSnapshotIsSentAgain gives a learner a snapshot that it cannot take at
+// first; what it was received into must be gone, and the next attempt come soon.
+func TestRefusedSnapshotIsSentAgain(t *testing.T) {
+	simulate(t, 2, func(t *testing.T, s *simulation) {
+		s.seed(1, 1)
+		g, _ := s.waitLeader(1, 10*time.Second)
+		mustPropose(t, g, "a")
+		sm := &refusingSM{listSM: &listSM{e: s.engines[2], r: 1, node: 2}}
+		sm.refuse.Store(true)
+		m := Member{Node: 2, Replica: 2}
+		if _, err := s.hosts[2].Open(1, m, sm); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.ChangeMember(bg, Change{Kind: AddLearner, Member: m, PrevIndex: g.Status().ConfigIndex}); err != nil {
+			t.Fatal(err)
+		}
+		s.until("two refusals", 5*time.Second, func() bool { return sm.asked.Load() >= 2 })
+		v := s.engines[2].View()
+		it := v.Iter([]byte{3}, []byte{4}) // all spaces
+		if it.First() {
+			t.Errorf("a refused snapshot left %q", it.Key())
+		}
+		it.Close()
+		v.Close()
+		sm.refuse.Store(false)
+		s.waitSame(1, 5*time.Second, []string{"a"}, 2)
 	})
 }

@@ -186,7 +186,9 @@ func (g *group) install(ctx context.Context, h transport.SnapshotHeader, spool *
 	if err := swap(b); err != nil {
 		g.applyMu.Unlock()
 		g.h.dropSpace(space)
-		return fmt.Errorf("raftgroup: swapping in a snapshot of %s: %w", g.id, err)
+		// What stands in the way, such as a parent that has not split here yet,
+		// goes by itself: the sender should try again soon.
+		return fmt.Errorf("%w: swapping in a snapshot of %s: %w", ErrNotReady, g.id, err)
 	}
 	PutApplied(b, g.id, st.Index, st.Term)
 	PutConfig(b, g.id, st.ConfigIndex, st.Members)
