@@ -45,6 +45,7 @@ type binder struct {
 	depends  map[types.OID]uint64
 	order    []types.OID // of depends
 	settings bool
+	untyped  bool // a parameter or lifted literal was met before its type
 	ctes     int
 	depth    int
 	views    []types.OID // being expanded
@@ -85,6 +86,7 @@ func Bind(stmt ast.Node, r catalog.Resolver, o Options) (*Result, error) {
 	if err := b.settleParams(); err != nil {
 		return nil, err
 	}
+	b.settleTree(res.Root)
 	res.Params, res.Literals = b.params, b.literals
 	res.Settings = b.settings
 	res.NextCol = plan.ColID(len(b.meta))
@@ -281,6 +283,30 @@ func (b *binder) settleParams() error {
 		}
 	}
 	return nil
+}
+
+// settleTree types what stayed unknown: values below a projection that reads
+// them as another type already, which only a naive plan computes.
+func (b *binder) settleTree(root plan.Node) {
+	if !b.untyped {
+		return
+	}
+	plan.Walk(root, func(n plan.Node) {
+		plan.MapScalars(n, func(e plan.Scalar) plan.Scalar {
+			return expr.Rewrite(e, func(x expr.Expr) expr.Expr {
+				p, ok := x.(*expr.Param)
+				if !ok || p.Typ.OID != types.UnknownOID {
+					return x
+				}
+				if p.Kind == expr.ParamLiteral {
+					return b.literal(-p.Num-1, types.TextType, p.Location)
+				}
+				c := *p
+				c.Typ = b.params[p.Num]
+				return &c
+			})
+		})
+	})
 }
 
 // enter guards recursion.

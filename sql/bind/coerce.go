@@ -246,6 +246,7 @@ func (b *binder) param(number, loc int) (expr.Expr, error) {
 	for len(b.params) < number {
 		b.params = append(b.params, types.UnknownType)
 	}
+	b.untyped = b.untyped || b.params[number-1].OID == types.UnknownOID
 	return &expr.Param{Num: number - 1, Typ: b.params[number-1], Location: position(loc)}, nil
 }
 

@@ -145,6 +145,7 @@ func (q *query) lifted(n *ast.LiftedConst) (expr.Expr, error) {
 	}
 	// Its number says which literal it is until a type makes it one of
 	// binder.literals.
+	q.b.untyped = true
 	return &expr.Param{Num: -n.Index - 1, Kind: expr.ParamLiteral, Typ: types.UnknownType, Location: loc}, nil
 }
 
