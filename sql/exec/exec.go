@@ -142,8 +142,9 @@ func (in *Instance) Finish() {
 
 // builder makes operators.
 type builder struct {
-	run *run
-	top plan.Node
+	run    *run
+	top    plan.Node
+	source Operator // in the place of Values, for COPY
 }
 
 func (b *builder) build(n plan.Node) (Operator, error) {
@@ -160,6 +161,9 @@ func (b *builder) build(n plan.Node) (Operator, error) {
 func (b *builder) operator(n plan.Node) (Operator, error) {
 	switch n := n.(type) {
 	case *plan.Values:
+		if b.source != nil {
+			return b.source, nil
+		}
 		return b.values(n)
 	case *plan.Scan:
 		return b.scan(n)

@@ -18,6 +18,7 @@ import (
 type Change struct {
 	store *Store
 	base  uint64
+	first *catalog.Snapshot
 	snap  *catalog.Snapshot
 	dirty map[types.OID]catalog.Descriptor // nil: dropped
 	// afterCommit runs once the change is committed and published.
@@ -49,7 +50,7 @@ func (s *Store) Begin(ctx context.Context, txn kv.Txn) (*Change, error) {
 		return nil, err
 	}
 	v := s.cur.Load()
-	return &Change{store: s, base: gen, snap: v.snap, dirty: map[types.OID]catalog.Descriptor{}}, nil
+	return &Change{store: s, base: gen, first: v.snap, snap: v.snap, dirty: map[types.OID]catalog.Descriptor{}}, nil
 }
 
 // Snapshot returns the catalog with the changes.
@@ -146,4 +147,9 @@ func (c *Change) Publish(ctx context.Context) error {
 		f(ctx)
 	}
 	return nil
+}
+
+// Origin is the place before the first change.
+func (c *Change) Origin() Mark {
+	return Mark{snap: c.first, dirty: map[types.OID]catalog.Descriptor{}}
 }

@@ -114,3 +114,22 @@ func (s *Store) behind(ctx context.Context, gen uint64, self bool) (bool, error)
 	})
 	return behind, err
 }
+
+// OtherNodes reports whether any other node holds a lease on the catalog.
+func (s *Store) OtherNodes(ctx context.Context) (bool, error) {
+	now := s.db.Clock().Now().WallNanos
+	found := false
+	err := s.db.Run(ctx, kv.TxnOptions{ReadOnly: true}, func(t kv.Txn) error {
+		found = false
+		start, end := span("catalog-lease")
+		return scanAll(ctx, t, start, end, func(_, value []byte) error {
+			var l leaseImage
+			if err := json.Unmarshal(value, &l); err != nil {
+				return err
+			}
+			found = found || l.Node != s.node && l.Expires > now
+			return nil
+		})
+	})
+	return found, err
+}

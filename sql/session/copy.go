@@ -1,0 +1,420 @@
+package session
+
+import (
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/pamirdb/pamir/sql/ast"
+	"github.com/pamirdb/pamir/sql/catalog"
+	"github.com/pamirdb/pamir/sql/copyfmt"
+	"github.com/pamirdb/pamir/sql/exec"
+	"github.com/pamirdb/pamir/sql/opt"
+	"github.com/pamirdb/pamir/sql/plan"
+	"github.com/pamirdb/pamir/sql/types"
+	"github.com/pamirdb/pamir/sql/vec"
+)
+
+// copyStmt carries out COPY FROM STDIN and COPY TO STDOUT.
+func (s *Session) copyStmt(n *ast.CopyStmt, w ResultWriter) (string, error) {
+	if n.Filename != "" || n.IsProgram {
+		return "", types.Errorf(types.CodeFeatureNotSupported, "COPY to or from a file or program of the server is not supported").
+			WithHint("Use COPY FROM STDIN, COPY TO STDOUT or psql's \\copy.")
+	}
+	if n.IsFrom {
+		return s.copyIn(n, w)
+	}
+	return s.copyOut(n, w)
+}
+
+// copyTable resolves the table and the columns of COPY.
+func (s *Session) copyTable(n *ast.CopyStmt) (*catalog.Table, []*catalog.Column, error) {
+	name := catalog.Name{Database: n.Relation.Catalogname, Schema: n.Relation.Schemaname, Name: n.Relation.Relname}
+	d, ok := s.resolve().Relation(name)
+	if !ok {
+		return nil, nil, types.Errorf(types.CodeUndefinedTable, "relation \"%s\" does not exist", name)
+	}
+	t, ok := d.(*catalog.Table)
+	if !ok {
+		return nil, nil, types.Errorf(types.CodeWrongObjectType, "cannot copy from or to %s \"%s\"", d.Kind(), name.Name).
+			WithHint("Try the COPY (SELECT ...) TO variant.")
+	}
+	var cols []*catalog.Column
+	if len(n.Attlist) == 0 {
+		for i := range t.Columns {
+			if c := &t.Columns[i]; c.State.Readable() && !c.Hidden && c.Generated == nil {
+				cols = append(cols, c)
+			}
+		}
+		return t, cols, nil
+	}
+	for _, a := range n.Attlist {
+		x := constText(a)
+		c, ok := t.ColumnByName(x)
+		if !ok {
+			return nil, nil, types.Errorf(types.CodeUndefinedColumn, "column \"%s\" of relation \"%s\" does not exist", x, t.Name)
+		}
+		for _, o := range cols {
+			if o == c {
+				return nil, nil, types.Errorf(types.CodeDuplicateColumn, "column \"%s\" specified more than once", x)
+			}
+		}
+		cols = append(cols, c)
+	}
+	return t, cols, nil
+}
+
+// copyOptions reads COPY's options; names are those of the columns.
+func copyOptions(list []ast.Node, names []string) (copyfmt.Options, error) {
+	format := "text"
+	for _, n := range list {
+		if d, ok := n.(*ast.DefElem); ok && d.Defname == "format" {
+			format = strings.ToLower(constText(d.Arg))
+		}
+	}
+	o := copyfmt.Text()
+	switch format {
+	case "text":
+	case "csv":
+		o = copyfmt.CSV()
+	case "binary":
+		return o, types.Errorf(types.CodeFeatureNotSupported, "COPY in binary format is not supported")
+	default:
+		return o, types.Errorf(types.CodeInvalidParameterValue, "COPY format \"%s\" not recognized", format)
+	}
+	for _, n := range list {
+		d, ok := n.(*ast.DefElem)
+		if !ok {
+			continue
+		}
+		if err := copyOption(&o, d, names); err != nil {
+			return o, err
+		}
+	}
+	return o, o.Check()
+}
+
+func copyOption(o *copyfmt.Options, d *ast.DefElem, names []string) error {
+	oneByte := func(dst *byte, what string) error {
+		v := constText(d.Arg)
+		if len(v) != 1 {
+			return types.Errorf(types.CodeFeatureNotSupported, "COPY %s must be a single one-byte character", what)
+		}
+		*dst = v[0]
+		return nil
+	}
+	switch strings.ToLower(d.Defname) {
+	case "format", "freeze", "encoding":
+	case "delimiter":
+		return oneByte(&o.Delimiter, "delimiter")
+	case "null":
+		o.Null = constText(d.Arg)
+	case "header":
+		if strings.EqualFold(constText(d.Arg), "match") {
+			o.HeaderMatch = true
+		} else {
+			o.Header = boolOption(d)
+		}
+	case "quote":
+		return oneByte(&o.Quote, "quote")
+	case "escape":
+		return oneByte(&o.Escape, "escape")
+	case "force_quote":
+		if _, star := d.Arg.(*ast.A_Star); star {
+			o.ForceQuoteAll = true
+			return nil
+		}
+		return columnFlags(&o.ForceQuote, d.Arg, names)
+	case "force_null":
+		return columnFlags(&o.ForceNull, d.Arg, names)
+	case "force_not_null":
+		return columnFlags(&o.ForceNotNull, d.Arg, names)
+	default:
+		return types.Errorf(types.CodeSyntaxError, "option \"%s\" not recognized", d.Defname)
+	}
+	return nil
+}
+
+func columnFlags(dst *[]bool, n ast.Node, names []string) error {
+	*dst = make([]bool, len(names))
+	list, ok := n.(*ast.List)
+	if !ok {
+		return nil
+	}
+	for _, x := range list.Items {
+		found := false
+		for i, name := range names {
+			if name == constText(x) {
+				(*dst)[i], found = true, true
+			}
+		}
+		if !found {
+			return types.Errorf(types.CodeInvalidColumnReference, "column \"%s\" not referenced by COPY", constText(x))
+		}
+	}
+	return nil
+}
+
+// copyIn loads the client's rows through the same Mutation as INSERT, fed by
+// the reader in place of VALUES.
+func (s *Session) copyIn(n *ast.CopyStmt, w ResultWriter) (string, error) {
+	if s.t.readOnly {
+		return "", types.Errorf(types.CodeReadOnlyTransaction, "cannot execute COPY FROM in a read-only transaction")
+	}
+	if n.WhereClause != nil {
+		return "", types.Errorf(types.CodeFeatureNotSupported, "COPY FROM ... WHERE is not supported")
+	}
+	t, cols, err := s.copyTable(n)
+	if err != nil {
+		return "", err
+	}
+	names := make([]string, len(cols))
+	for i, c := range cols {
+		names[i] = c.Name
+	}
+	o, err := copyOptions(n.Options, names)
+	if err != nil {
+		return "", err
+	}
+	p, err := s.insertPlan(n.Relation, cols)
+	if err != nil {
+		return "", err
+	}
+	src := &copySource{session: s, table: t, cols: cols}
+	in, err := exec.BuildWithSource(p, src)
+	if err != nil {
+		return "", err
+	}
+	defer in.Finish()
+	if err := s.ensureTxn(); err != nil {
+		return "", err
+	}
+	r, err := w.CopyIn(len(cols), false)
+	if err != nil {
+		return "", err
+	}
+	src.open(copyfmt.NewReader(r, o, names))
+	// What the client sends is read once: from here on nothing can be run again.
+	s.t.statements++
+	run := &runner{}
+	s.arm(run, p)
+	if err := in.Run(&run.env); err != nil {
+		return "", err
+	}
+	if _, err := in.Next(vec.MaxBatch); err != nil {
+		return "", src.context(err)
+	}
+	if err := s.t.queue.Drain(&run.env, false); err != nil {
+		return "", err
+	}
+	return "COPY " + itoa(in.Affected()), nil
+}
+
+// insertPlan is the plan of INSERT INTO t (cols) VALUES ($1, ...), not optimized:
+// a Mutation right above the Values that the rows will come from.
+func (s *Session) insertPlan(rv *ast.RangeVar, cols []*catalog.Column) (*plan.Plan, error) {
+	ins := &ast.InsertStmt{Relation: rv, Override: ast.OVERRIDING_SYSTEM_VALUE}
+	row := &ast.List{}
+	var declared []types.Type
+	for i, c := range cols {
+		ins.Cols = append(ins.Cols, &ast.ResTarget{Name: c.Name})
+		row.Items = append(row.Items, &ast.ParamRef{Number: int32(i + 1)})
+		declared = append(declared, c.Type)
+	}
+	ins.SelectStmt = &ast.SelectStmt{ValuesLists: []ast.Node{row}}
+	return opt.Prepare(s.ctx, ins, s.resolve(), opt.Options{Params: declared, Settings: s.set.Types(), ParseView: parseView, Naive: true})
+}
+
+// copySource is the operator that gives the client's rows.
+type copySource struct {
+	session *Session
+	table   *catalog.Table
+	cols    []*catalog.Column
+	reader  *copyfmt.Reader
+	out     *vec.Batch
+	col     int // being read, for the context of an error
+	text    []byte
+}
+
+func (c *copySource) open(r *copyfmt.Reader) {
+	c.reader = r
+	ts := make([]types.Type, len(c.cols))
+	for i, x := range c.cols {
+		ts[i] = x.Type
+	}
+	c.out = vec.NewBatch(ts, vec.MaxBatch)
+}
+
+// Next implements exec.Operator.
+func (c *copySource) Next(want int) (*vec.Batch, error) {
+	c.out.Reset()
+	st := c.session.set.Types()
+	for c.out.N < min(want, vec.MaxBatch) {
+		c.col = -1
+		fields, err := c.reader.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i := range fields {
+			f := &fields[i]
+			v := c.out.Cols[i]
+			if f.Null {
+				v.AppendNull()
+				continue
+			}
+			c.col, c.text = i, f.Text
+			if err := appendField(v, c.cols[i].Type, f.Text, st); err != nil {
+				return nil, err
+			}
+		}
+		c.out.N++
+	}
+	c.col = -1
+	if c.out.N == 0 {
+		return nil, nil
+	}
+	return c.out, nil
+}
+
+// appendField reads one value; the commonest types take no detour.
+func appendField(v *vec.Vector, t types.Type, text []byte, st *types.Settings) error {
+	switch t.OID {
+	case types.TextOID:
+		v.AppendBytes(text)
+		return nil
+	case types.Int4OID, types.Int8OID, types.Int2OID:
+		if x, ok := smallInt(text); ok && (t.OID != types.Int2OID || x == int64(int16(x))) {
+			v.AppendInt(x)
+			return nil
+		}
+	}
+	d, err := types.ParseText(t, string(text), st)
+	if err != nil {
+		return err
+	}
+	v.AppendDatum(d)
+	return nil
+}
+
+// smallInt reads a plain integer of at most nine digits.
+func smallInt(b []byte) (int64, bool) {
+	neg := len(b) > 0 && b[0] == '-'
+	if neg {
+		b = b[1:]
+	}
+	if len(b) == 0 || len(b) > 9 {
+		return 0, false
+	}
+	var v int64
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		v = v*10 + int64(c-'0')
+	}
+	if neg {
+		v = -v
+	}
+	return v, true
+}
+
+// context says in an error where in the data it was.
+func (c *copySource) context(err error) error {
+	var e *types.Error
+	if !errors.As(err, &e) || e.Where != "" {
+		return err
+	}
+	e.Where = "COPY " + c.table.Name + ", line " + strconv.Itoa(c.reader.Line())
+	if c.col >= 0 {
+		e.Where += ", column " + c.cols[c.col].Name + ": \"" + strings.ToValidUTF8(string(c.text[:min(len(c.text), 100)]), "?") + "\""
+	}
+	return e
+}
+
+// Reset implements exec.Operator.
+func (c *copySource) Reset() error { return nil }
+
+// Close implements exec.Operator.
+func (c *copySource) Close() {}
+
+// copyOut sends a table or a query's rows.
+func (s *Session) copyOut(n *ast.CopyStmt, w ResultWriter) (string, error) {
+	query := n.Query
+	if query == nil {
+		_, cols, err := s.copyTable(n)
+		if err != nil {
+			return "", err
+		}
+		sel := &ast.SelectStmt{FromClause: []ast.Node{n.Relation}}
+		for _, c := range cols {
+			sel.TargetList = append(sel.TargetList, &ast.ResTarget{Val: &ast.ColumnRef{Fields: []ast.Node{&ast.String{Sval: c.Name}}}})
+		}
+		query = sel
+	}
+	p, err := s.makePlan(s.ctx, query, nil)
+	if err != nil {
+		return "", err
+	}
+	if p.Result == nil {
+		return "", types.Errorf(types.CodeFeatureNotSupported, "COPY query must have a RETURNING clause")
+	}
+	names := make([]string, len(p.Result))
+	for i := range p.Result {
+		names[i] = p.Result[i].Name
+	}
+	o, err := copyOptions(n.Options, names)
+	if err != nil {
+		return "", err
+	}
+	out, err := w.CopyOut(len(names), false)
+	if err != nil {
+		return "", err
+	}
+	var buf, arena []byte
+	if o.Header {
+		buf = o.AppendHeader(buf, names)
+	}
+	rows := int64(0)
+	fields := make([]copyfmt.Field, len(names))
+	st := s.set.Types()
+	_, err = s.runPlan(p, nil, func(b *vec.Batch) error {
+		for i := range b.Len() {
+			pos := b.Pos(i)
+			arena = arena[:0]
+			for c, v := range b.Cols {
+				if v.IsNull(pos) {
+					fields[c] = copyfmt.Field{Null: true}
+					continue
+				}
+				at := len(arena)
+				arena = types.AppendText(arena, p.Result[c].Type.OID, v.View(pos), st)
+				fields[c] = copyfmt.Field{Text: arena[at:len(arena):len(arena)]}
+			}
+			buf = o.AppendRow(buf, fields)
+		}
+		rows += int64(b.Len())
+		if len(buf) > 64<<10 {
+			if _, err := out.Write(buf); err != nil {
+				return err
+			}
+			buf = buf[:0]
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	if len(buf) > 0 {
+		if _, err := out.Write(buf); err != nil {
+			return "", err
+		}
+	}
+	if err := out.Close(); err != nil {
+		return "", err
+	}
+	return "COPY " + itoa(rows), nil
+}

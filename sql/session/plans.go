@@ -1,0 +1,218 @@
+package session
+
+import (
+	"context"
+	"strings"
+
+	"github.com/pamirdb/pamir/sql/ast"
+	"github.com/pamirdb/pamir/sql/bind"
+	"github.com/pamirdb/pamir/sql/catalog"
+	"github.com/pamirdb/pamir/sql/exec"
+	"github.com/pamirdb/pamir/sql/opt"
+	"github.com/pamirdb/pamir/sql/parse"
+	"github.com/pamirdb/pamir/sql/plan"
+	"github.com/pamirdb/pamir/sql/types"
+)
+
+// sessionPlan is a plan with the operators that this session runs it with.
+type sessionPlan struct {
+	*planEntry
+	idle []*exec.Instance
+}
+
+// take returns an instance that nobody uses.
+func (p *sessionPlan) take() (*exec.Instance, error) {
+	if n := len(p.idle); n > 0 {
+		in := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		return in, nil
+	}
+	return exec.Build(p.plan)
+}
+
+// give returns an instance after use.
+func (p *sessionPlan) give(in *exec.Instance) {
+	in.Finish()
+	if len(p.idle) < 4 {
+		p.idle = append(p.idle, in)
+	}
+}
+
+// maxSessionPlans bounds what a session keeps; a full cache is dropped.
+const maxSessionPlans = 256
+
+// planKey begins the key of a plan: everything but the text that a plan depends
+// on.
+func (s *Session) planKey(b []byte) []byte {
+	if s.prefix == nil {
+		p := make([]byte, 0, 128)
+		p = append(p, s.database.Name...)
+		p = append(p, 0)
+		p = append(p, s.opts.User...)
+		for _, n := range []string{"search_path", "DateStyle", "TimeZone", "IntervalStyle", "sql_dialect"} {
+			v, _ := s.set.Get(n)
+			p = append(append(p, 0), v...)
+		}
+		s.prefix = append(p, 0)
+		s.resolver = nil
+	}
+	return append(b, s.prefix...)
+}
+
+// resolve returns a resolver over the catalog as it is now for this session.
+func (s *Session) resolve() *catalog.SessionResolver {
+	snap := s.snapshot()
+	if s.resolver == nil || s.resolver.Snapshot() != snap {
+		s.resolver = catalog.NewSessionResolver(snap, s.databaseIn(snap), s.searchPath(), s.t.change == nil || s.t.change.Empty())
+	}
+	return s.resolver
+}
+
+// databaseIn finds the session's database in a snapshot: it may have changed.
+func (s *Session) databaseIn(snap *catalog.Snapshot) *catalog.Database {
+	if d, ok := snap.ByOID(s.database.ID); ok {
+		if db, ok := d.(*catalog.Database); ok {
+			return db
+		}
+	}
+	return s.database
+}
+
+func (s *Session) searchPath() []string {
+	path := s.set.SearchPath()
+	out := make([]string, len(path))
+	for i, p := range path {
+		if out[i] = p; p == "$user" {
+			out[i] = s.opts.User
+		}
+	}
+	return out
+}
+
+func (s *Session) bindOptions() bind.Options {
+	st := s.set.Types()
+	return bind.Options{ParseView: parseView, Input: func(t types.Type, text string) (types.Datum, error) {
+		return types.ParseText(t, text, st)
+	}}
+}
+
+func parseView(query string) (ast.Node, error) {
+	st, _, err := parse.ParseOne(query)
+	return st.Node, err
+}
+
+// makePlan plans a statement under the current catalog.
+func (s *Session) makePlan(ctx context.Context, n ast.Node, params []types.Type) (*plan.Plan, error) {
+	return opt.Prepare(ctx, n, s.resolve(), opt.Options{Params: params, Settings: s.set.Types(), ParseView: parseView,
+		Stats: s.srv.store.Stats, Naive: s.srv.cfg.Naive})
+}
+
+// current reports whether a plan may be used now.
+func (s *Session) current(e *planEntry) bool {
+	return e.gen == s.t.use.Snapshot().Generation() && e.epoch == s.srv.store.StatsEpoch()
+}
+
+// cached finds a plan by its key, among the session's own first.
+func (s *Session) cached(key []byte) *sessionPlan {
+	if s.t.change != nil {
+		return nil
+	}
+	if p := s.plans[string(key)]; p != nil {
+		if s.current(p.planEntry) {
+			return p
+		}
+		delete(s.plans, string(key))
+	}
+	e := s.srv.lookupPlan(key)
+	if e == nil || !s.current(e) {
+		return nil
+	}
+	return s.keep(e)
+}
+
+func (s *Session) keep(e *planEntry) *sessionPlan {
+	if len(s.plans) >= maxSessionPlans {
+		clear(s.plans)
+	}
+	p := &sessionPlan{planEntry: e}
+	s.plans[e.key] = p
+	return p
+}
+
+// newEntry wraps a plan; one that may be shared goes into the caches.
+func (s *Session) newEntry(key []byte, p *plan.Plan, negated []bool, sql string) *sessionPlan {
+	e := &planEntry{plan: p, negated: negated, text: parse.Normalize(sql), gen: s.t.use.Snapshot().Generation(), epoch: s.srv.store.StatsEpoch()}
+	if key == nil || p.Flags.Uncacheable || s.t.change != nil {
+		return &sessionPlan{planEntry: e}
+	}
+	e.key = string(key)
+	s.srv.keepPlan(e)
+	return s.keep(e)
+}
+
+// plannable reports whether a statement has a plan; others are utilities.
+func plannable(n ast.Node) bool {
+	switch x := n.(type) {
+	case *ast.SelectStmt:
+		return x.IntoClause == nil
+	case *ast.InsertStmt, *ast.UpdateStmt, *ast.DeleteStmt, *ast.MergeStmt:
+		return true
+	}
+	return false
+}
+
+// templatePlan makes a plan of a statement with its literals lifted out. ok is
+// false if the statement has to be taken as it is.
+func (s *Session) templatePlan(sql string, key []byte, lits []parse.Literal) (p *sessionPlan, ok bool) {
+	if s.dialect() != "postgres" {
+		return nil, false
+	}
+	t, ok, err := parse.ParseTemplate(sql, lits)
+	if !ok || err != nil || !plannable(t.Node) {
+		return nil, false
+	}
+	pl, err := s.makePlan(s.ctx, t.Node, nil)
+	if err != nil {
+		return nil, false
+	}
+	return s.newEntry(key, pl, t.Negated, sql), true
+}
+
+// literals reads the values of a plan's lifted literals.
+func (s *Session) literals(dst []types.Datum, p *planEntry, sql string, lits []parse.Literal) ([]types.Datum, error) {
+	for _, l := range p.plan.Literals {
+		d, err := s.literal(&lits[l.Index], l.Type, sql, p.negated[l.Index])
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, d)
+	}
+	return dst, nil
+}
+
+func (s *Session) literal(l *parse.Literal, t types.Type, sql string, negated bool) (types.Datum, error) {
+	if (l.Class == ast.ClassInt4 || l.Class == ast.ClassInt8) && types.IsIntegerLike(t.OID) {
+		v := l.Int(sql)
+		if negated {
+			v = -v
+		}
+		return types.NewInt(v), nil
+	}
+	text := l.Text(sql)
+	if l.Class == ast.ClassUnknown && (t.OID == types.TextOID || t.OID == types.UnknownOID) {
+		return types.NewString(strings.Clone(text)), nil
+	}
+	if negated {
+		text = "-" + text
+	}
+	d, err := types.ParseText(t, text, s.set.Types())
+	if e, ok := err.(*types.Error); ok {
+		return d, e.At(parse.CharPosition(sql, l.Start))
+	}
+	return d, err
+}
+
+func (s *Session) dialect() string {
+	v, _ := s.set.Get("sql_dialect")
+	return v
+}

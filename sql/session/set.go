@@ -1,0 +1,242 @@
+package session
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/sql/ast"
+	"github.com/pamirdb/pamir/sql/plan"
+	"github.com/pamirdb/pamir/sql/settings"
+	"github.com/pamirdb/pamir/sql/types"
+	"github.com/pamirdb/pamir/sql/vec"
+)
+
+// contextT keeps signatures short where the session's own context is used.
+type contextT = context.Context
+
+func itoa(v int64) string { return strconv.FormatInt(v, 10) }
+
+// setStmt carries out SET and RESET.
+func (s *Session) setStmt(n *ast.VariableSetStmt, w ResultWriter) (string, error) {
+	if n.IsLocal && !s.t.block {
+		w.Notice(warning(types.CodeNoActiveTransaction, "SET LOCAL can only be used in transaction blocks"))
+		return "SET", nil
+	}
+	var err error
+	tag := "SET"
+	switch n.Kind {
+	case ast.VAR_SET_MULTI:
+		err = s.setMulti(n)
+	case ast.VAR_SET_VALUE:
+		err = s.assign(n.Name, setValue(n), n.IsLocal)
+	case ast.VAR_SET_DEFAULT:
+		err = s.set.Reset(n.Name)
+	case ast.VAR_SET_CURRENT:
+		v, _ := s.set.Get(n.Name)
+		err = s.assign(n.Name, v, n.IsLocal)
+	case ast.VAR_RESET:
+		tag, err = "RESET", s.set.Reset(n.Name)
+	case ast.VAR_RESET_ALL:
+		tag = "RESET"
+		s.set.ResetAll()
+	}
+	if err != nil {
+		return "", err
+	}
+	s.settingsChanged(n.Name, w)
+	return tag, nil
+}
+
+// assign sets one setting, those included that are the transaction's.
+func (s *Session) assign(name, value string, local bool) error {
+	switch strings.ToLower(name) {
+	case "transaction_isolation", "transaction_read_only", "transaction_deferrable":
+		return s.transactionModes([]ast.Node{&ast.DefElem{Defname: strings.ToLower(name), Arg: &ast.String{Sval: value}}})
+	case "role", "session_authorization":
+		v := strings.ToLower(value)
+		if v == "none" || v == "default" || value == s.opts.User {
+			return nil
+		}
+		if _, ok := s.snapshot().Role(value); !ok {
+			return types.Errorf(types.CodeInvalidParameterValue, "role \"%s\" does not exist", value)
+		}
+		return s.set.Set(name, value, local)
+	}
+	return s.set.Set(name, value, local)
+}
+
+// settingsChanged tells the client, and forgets what was derived.
+func (s *Session) settingsChanged(name string, w ResultWriter) {
+	s.prefix, s.resolver = nil, nil
+	for _, v := range settings.All() {
+		if v.Report && (name == "" || strings.EqualFold(name, v.Name) || strings.EqualFold(name, "timezone")) {
+			x, _ := s.set.Get(v.Name)
+			w.ParameterStatus(v.Name, x)
+		}
+	}
+}
+
+// setValue is the value of SET name TO a, b.
+func setValue(n *ast.VariableSetStmt) string {
+	parts := make([]string, 0, len(n.Args))
+	for _, a := range n.Args {
+		v := constText(a)
+		if strings.EqualFold(n.Name, "search_path") && needsQuotes(v) {
+			v = `"` + strings.ReplaceAll(v, `"`, `""`) + `"`
+		}
+		parts = append(parts, v)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// needsQuotes reports whether a name in a list must be quoted to be read back.
+func needsQuotes(v string) bool {
+	if v == "" {
+		return true
+	}
+	for i, c := range v {
+		if c == '_' || c >= 'a' && c <= 'z' || c == '$' || i > 0 && c >= '0' && c <= '9' {
+			continue
+		}
+		return true
+	}
+	return false
+}
+
+// setMulti carries out SET TRANSACTION and SET SESSION CHARACTERISTICS.
+func (s *Session) setMulti(n *ast.VariableSetStmt) error {
+	switch n.Name {
+	case "TRANSACTION":
+		return s.transactionModes(n.Args)
+	case "SESSION CHARACTERISTICS":
+		for _, a := range n.Args {
+			d, ok := a.(*ast.DefElem)
+			if !ok {
+				continue
+			}
+			if err := s.set.Set("default_"+d.Defname, constText(d.Arg), false); err != nil {
+				return err
+			}
+		}
+		return nil
+	case "TRANSACTION SNAPSHOT":
+		return types.Errorf(types.CodeFeatureNotSupported, "SET TRANSACTION SNAPSHOT is not supported")
+	}
+	return types.Errorf(types.CodeUndefinedObject, "unrecognized configuration parameter \"%s\"", n.Name)
+}
+
+// getSetting returns a setting's value, those included that are the
+// transaction's.
+func (s *Session) getSetting(name string) (string, bool) {
+	switch strings.ToLower(name) {
+	case "transaction_isolation":
+		iso := s.isolation()
+		if s.t.open() {
+			iso = s.t.iso
+		}
+		return isoName(iso), true
+	case "transaction_read_only":
+		if s.t.open() {
+			return onOff(s.t.readOnly), true
+		}
+		return onOff(s.set.Bool("default_transaction_read_only")), true
+	}
+	return s.set.Get(name)
+}
+
+func isoName(i api.Isolation) string { return i.String() }
+
+func onOff(v bool) string {
+	if v {
+		return "on"
+	}
+	return "off"
+}
+
+func showColumns(name string) []plan.ResultColumn {
+	if strings.EqualFold(name, "all") {
+		return textColumns("name", "setting", "description")
+	}
+	return textColumns(strings.ToLower(name))
+}
+
+func textColumns(names ...string) []plan.ResultColumn {
+	out := make([]plan.ResultColumn, len(names))
+	for i, n := range names {
+		out[i] = plan.ResultColumn{Name: n, Type: types.TextType}
+	}
+	return out
+}
+
+// show carries out SHOW.
+func (s *Session) show(name string, w ResultWriter, formats []int16) error {
+	var rows [][]string
+	if strings.EqualFold(name, "all") {
+		for _, v := range settings.All() {
+			x, _ := s.getSetting(v.Name)
+			rows = append(rows, []string{v.Name, x, v.Description})
+		}
+		return s.sendText(w, showColumns(name), rows, formats)
+	}
+	v, ok := s.getSetting(name)
+	if !ok {
+		return types.Errorf(types.CodeUndefinedObject, "unrecognized configuration parameter \"%s\"", name)
+	}
+	cols := showColumns(name)
+	if d, ok := settings.Lookup(name); ok {
+		cols[0].Name = d.Name
+	}
+	return s.sendText(w, cols, [][]string{{v}}, formats)
+}
+
+// sendText sends rows of text.
+func (s *Session) sendText(w ResultWriter, cols []plan.ResultColumn, rows [][]string, formats []int16) error {
+	if err := w.Columns(cols, formats); err != nil {
+		return err
+	}
+	ts := make([]types.Type, len(cols))
+	for i := range cols {
+		ts[i] = cols[i].Type
+	}
+	for len(rows) > 0 {
+		n := min(len(rows), vec.MaxBatch)
+		b := vec.NewBatch(ts, n)
+		for _, r := range rows[:n] {
+			for i, v := range r {
+				b.Cols[i].AppendStr(v)
+			}
+			b.N++
+		}
+		if err := w.Batch(b, s.set.Types()); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// discard carries out DISCARD.
+func (s *Session) discard(n *ast.DiscardStmt) (string, error) {
+	switch n.Target {
+	case ast.DISCARD_ALL:
+		if s.t.block {
+			return "", types.Errorf(types.CodeActiveTransaction, "DISCARD ALL cannot run inside a transaction block")
+		}
+		s.closePortals()
+		s.set.ResetAll()
+		clear(s.stmts)
+		clear(s.plans)
+		clear(s.currvals)
+		s.prefix, s.resolver = nil, nil
+		return "DISCARD ALL", nil
+	case ast.DISCARD_PLANS:
+		clear(s.plans)
+		return "DISCARD PLANS", nil
+	case ast.DISCARD_SEQUENCES:
+		clear(s.currvals)
+		return "DISCARD SEQUENCES", nil
+	}
+	return "DISCARD TEMP", nil
+}
