@@ -89,6 +89,7 @@ func (t *txnRun) batch(reqs ...api.Request) *api.BatchRequest {
 
 // do sends a batch, refreshing as a coordinator does.
 func (t *txnRun) do(reqs ...api.Request) (*api.BatchResponse, error) {
+	var last *api.RetryError
 	for try := 0; try < 1000; try++ {
 		ba := t.batch(reqs...)
 		ba.CanRefresh = len(t.read) == 0
@@ -102,11 +103,17 @@ func (t *txnRun) do(reqs ...api.Request) (*api.BatchResponse, error) {
 		if !errors.As(err, &retry) || retry.Reason == api.ReasonStaleBase || retry.Reason == api.ReasonRefreshFailed || t.iso == api.RepeatableRead {
 			return nil, err
 		}
+		last = retry
+		if try > 5 {
+			// Two transactions that push each other's commits with every refresh
+			// part ways only by chance.
+			time.Sleep(time.Duration(t.rnd.Intn(200)) * time.Microsecond)
+		}
 		if err := t.refresh(retry.Timestamp); err != nil {
 			return nil, err
 		}
 	}
-	return nil, errGiveUp
+	return nil, fmt.Errorf("%w: %v %s, read %s write %s: %+v", errGiveUp, last, last.Timestamp, t.meta.ReadTS, t.meta.WriteTS, reqs)
 }
 
 func (t *txnRun) refresh(to hlc.Timestamp) error {
