@@ -146,6 +146,13 @@ func (q *query) unqualified(name string, loc int) (expr.Expr, error) {
 			return e, err
 		}
 	}
+	for level := q; level != nil; level = level.parent {
+		for _, it := range level.items {
+			if e := systemColumn(it, name, loc); e != nil && it.colsVisible {
+				return e, nil
+			}
+		}
+	}
 	// A bare table name means its whole row.
 	for level := q; level != nil; level = level.parent {
 		for _, it := range level.items {
@@ -237,9 +244,19 @@ func (q *query) qualified(schema, table, name string, loc int) (expr.Expr, error
 		}
 	}
 	if found == nil {
-		return nil, types.Errorf(types.CodeUndefinedColumn, "column %s.%s does not exist", table, name).At(position(loc))
+		if found = systemColumn(it, name, loc); found == nil {
+			return nil, types.Errorf(types.CodeUndefinedColumn, "column %s.%s does not exist", table, name).At(position(loc))
+		}
 	}
 	return found, nil
+}
+
+// systemColumn gives the one system column there is: which table a row is from.
+func systemColumn(it *item, name string, loc int) expr.Expr {
+	if name != "tableoid" || it.table == nil {
+		return nil
+	}
+	return &expr.Const{Value: types.NewInt(int64(it.table.ID)), Typ: types.OIDType, Location: position(loc)}
 }
 
 // missingItem explains why a qualifier names nothing.

@@ -9,6 +9,7 @@ import (
 	"github.com/pamirdb/pamir/sql/bind"
 	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/parse"
+	"github.com/pamirdb/pamir/sql/pgfacts"
 	"github.com/pamirdb/pamir/sql/stats"
 	"github.com/pamirdb/pamir/sql/types"
 )
@@ -26,12 +27,17 @@ func newTestCatalog() *testCatalog {
 		&catalog.Database{Header: catalog.Header{ID: 1, Name: "db"}},
 		&catalog.Schema{Header: catalog.Header{ID: catalog.PublicOID, Name: "public", Database: 1}},
 		&catalog.Schema{Header: catalog.Header{ID: catalog.PgCatalogOID, Name: "pg_catalog"}},
-		&catalog.Table{Header: catalog.Header{ID: 1259, Name: "pg_class", Schema: catalog.PgCatalogOID}, Virtual: true, Columns: []catalog.Column{
-			{ID: 1, Name: "oid", Type: types.OIDType, NotNull: true},
-			{ID: 2, Name: "relname", Type: types.NameType, NotNull: true},
-			{ID: 3, Name: "relkind", Type: types.QCharType, NotNull: true},
-		}},
 	)
+	for _, r := range pgfacts.CatalogRelations() {
+		if r.Schema != "pg_catalog" {
+			continue
+		}
+		t := &catalog.Table{Header: catalog.Header{ID: r.OID, Name: r.Name, Schema: catalog.PgCatalogOID}, Virtual: true}
+		for i, col := range r.Columns {
+			t.Columns = append(t.Columns, catalog.Column{ID: catalog.ColumnID(i + 1), Name: col.Name, Type: col.Type, NotNull: col.NotNull})
+		}
+		c.put(t)
+	}
 	return c
 }
 
@@ -165,12 +171,30 @@ func (c *testCatalog) constraint(t testing.TB, tab *catalog.Table, k *ast.Constr
 	}
 }
 
+// RegName implements types.NameResolver.
+func (c *testCatalog) RegName(_, _ types.OID) (string, bool) { return "", false }
+
+// RegOID implements types.NameResolver for regclass.
+func (c *testCatalog) RegOID(_ types.OID, name string) (types.OID, error) {
+	n := catalog.Name{Name: name}
+	if schema, rest, ok := strings.Cut(name, "."); ok {
+		n.Schema, n.Name = schema, rest
+	}
+	d, ok := c.resolver().Relation(n)
+	if !ok {
+		return 0, types.Errorf(types.CodeUndefinedTable, "relation \"%s\" does not exist", name)
+	}
+	return d.Head().ID, nil
+}
+
 func options(c *testCatalog) *Options {
 	o := &Options{ParseView: func(q string) (ast.Node, error) {
 		st, _, err := parse.ParseOne(q)
 		return st.Node, err
 	}}
 	if c != nil {
+		o.Settings = types.DefaultSettings()
+		o.Settings.Names = c
 		o.Stats = func(t types.OID) *stats.Table { return c.stats[t] }
 	}
 	return o
