@@ -41,6 +41,8 @@ type Replica struct {
 	applied []raftgroup.Member
 
 	load load
+	// writesSeen is the count of writes at the last collection of versions.
+	writesSeen atomic.Int64
 
 	// leaseMu serializes lease acquisition; admin serializes splits and
 	// membership changes. Both are held across proposals, never by Apply.

@@ -273,3 +273,25 @@ func (s *Store) Drain(ctx context.Context) error {
 	})
 	return ctx.Err()
 }
+
+// Lease returns the lease as applied here.
+func (r *Replica) Lease() api.Lease {
+	if s := r.cur.Load(); s != nil {
+		return s.lease
+	}
+	return api.Lease{}
+}
+
+// Size returns the range's data in bytes.
+func (r *Replica) Size() int64 {
+	if s := r.cur.Load(); s != nil {
+		return s.info.bytes
+	}
+	return 0
+}
+
+// WrittenSince reports whether the range was written to since the last call.
+func (r *Replica) WrittenSince() bool {
+	n := r.load.writes.Load()
+	return r.writesSeen.Swap(n) != n
+}
