@@ -165,7 +165,7 @@ func (d *DB) Run(ctx context.Context, o kv.TxnOptions, f func(kv.Txn) error) err
 	t := d.begin(o)
 	for try := 0; ; try++ {
 		err := f(t)
-		if err == nil {
+		if err == nil && t.status() != committed { // f's last batch may have committed
 			err = t.Commit(ctx)
 		}
 		if err == nil {

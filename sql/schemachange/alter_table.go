@@ -427,7 +427,9 @@ func (m *tableMaker) dropColumn(c *ast.AlterTableCmd) error {
 		}
 	}
 	i = m.t.Ordinal(id)
-	m.t.Columns = slices.Delete(m.t.Columns, i, i+1)
+	// The column stays behind as an absent one: old layouts need its type.
+	old := &m.t.Columns[i]
+	old.State, old.NotNull, old.Default, old.Generated, old.Sequence = catalog.Absent, false, nil, nil, 0
 	m.newLayout()
 	m.Change.Put(m.t)
 	if seq != 0 {
