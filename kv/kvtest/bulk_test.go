@@ -48,4 +48,8 @@ func TestBulkInsert(t *testing.T) {
 		t.Errorf("%d rows", n)
 	}
 	must(t, tx.Commit(ctx))
+	db.WaitIdle()
+	if n := db.Cluster.LargestCommand(); n > 1<<20 {
+		t.Errorf("a command of %d bytes", n)
+	}
 }

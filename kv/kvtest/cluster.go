@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pamirdb/pamir/kv/api"
@@ -53,6 +54,8 @@ type Cluster struct {
 	ranges []*memRange
 	byID   map[ids.RangeID]*memRange
 	lastID ids.RangeID
+	// largest is the size of the largest command.
+	largest atomic.Int64
 }
 
 // Node is one node's coordinator and router.
@@ -174,6 +177,9 @@ func (c *Cluster) rangeByID(id ids.RangeID) *memRange {
 	defer c.mu.RUnlock()
 	return c.byID[id]
 }
+
+// LargestCommand returns the size in bytes of the largest command so far.
+func (c *Cluster) LargestCommand() int64 { return c.largest.Load() }
 
 // Ranges returns how many ranges there are.
 func (c *Cluster) Ranges() int {

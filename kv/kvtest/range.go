@@ -89,6 +89,11 @@ func (r *memRange) Propose(_ api.Lease, e *eval.Effects, done func(error)) {
 		}
 	}
 	r.c.eng.Write(&b)
+	for most := r.c.largest.Load(); int64(b.Bytes()) > most; most = r.c.largest.Load() {
+		if r.c.largest.CompareAndSwap(most, int64(b.Bytes())) {
+			break
+		}
+	}
 	r.bytes.Add(e.BytesDelta)
 	r.keys.Add(e.KeysDelta)
 	if !e.GCThreshold.IsZero() {

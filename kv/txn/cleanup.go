@@ -143,7 +143,23 @@ func (c *cleanup) resolve(ctx context.Context) error {
 	for _, s := range c.intents {
 		reqs = append(reqs, api.Request{Kind: api.ResolveIntent, Key: s.Start, End: s.End, Txn: args})
 	}
-	return c.send(ctx, reqs, nil)
+	for len(reqs) > 0 {
+		br, err := c.sendBatch(ctx, reqs, nil)
+		if err != nil {
+			return err
+		}
+		// What is too much for one command is left off at a key.
+		left := reqs[:0]
+		for i := range reqs {
+			if r := br.Responses[i].Resume; r != nil {
+				req := reqs[i]
+				req.Key = r
+				left = append(left, req)
+			}
+		}
+		reqs = left
+	}
+	return nil
 }
 
 func (c *cleanup) release(ctx context.Context) error {
@@ -158,13 +174,17 @@ func (c *cleanup) release(ctx context.Context) error {
 }
 
 func (c *cleanup) send(ctx context.Context, reqs []api.Request, m *api.TxnMeta) error {
+	_, err := c.sendBatch(ctx, reqs, m)
+	return err
+}
+
+func (c *cleanup) sendBatch(ctx context.Context, reqs []api.Request, m *api.TxnMeta) (*api.BatchResponse, error) {
 	ba := &api.BatchRequest{Requests: reqs}
 	ba.Txn, ba.Gateway = m, c.meta.Gateway
 	if m != nil {
 		ba.ReadTS = m.ReadTS
 	}
-	_, err := c.db.cfg.Ranges.Send(ctx, ba)
-	return err
+	return c.db.cfg.Ranges.Send(ctx, ba)
 }
 
 // heartbeatEvery is how often records of long transactions are renewed, and how

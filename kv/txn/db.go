@@ -120,6 +120,9 @@ func (d *DB) Close() {
 	<-done
 }
 
+// WaitIdle waits until no background work is left.
+func (d *DB) WaitIdle() { d.work.Wait() }
+
 // Clock implements kv.DB.
 func (d *DB) Clock() *hlc.Clock { return d.cfg.Clock }
 
