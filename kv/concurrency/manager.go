@@ -81,9 +81,10 @@ func (m *Manager) NoteReadSpan(start, end []byte, ts hlc.Timestamp, id ids.TxnID
 	m.reads.addSpan(start, end, ts, id)
 }
 
-// LatestRead returns the timestamp above which a write of key by id must land.
-func (m *Manager) LatestRead(key []byte, hash uint64, id ids.TxnID) hlc.Timestamp {
-	return m.reads.get(key, hash, id)
+// LatestRead returns the timestamp above which a write of key by id, which would
+// be at the given timestamp, must land.
+func (m *Manager) LatestRead(key []byte, hash uint64, id ids.TxnID, at hlc.Timestamp) hlc.Timestamp {
+	return m.reads.get(key, hash, id, at)
 }
 
 // LatestReadAnywhere bounds all reads of the range.

@@ -153,8 +153,10 @@ func (c *tsCache) addSpan(start, end []byte, ts hlc.Timestamp, id ids.TxnID) {
 	put(at, end, n)
 }
 
-// get returns the latest read of a key by others than id.
-func (c *tsCache) get(key []byte, hash uint64, id ids.TxnID) hlc.Timestamp {
+// get returns the latest read of a key that a write by id at the given timestamp
+// must land above: reads by others, and its own at a later snapshot that it gave
+// up again.
+func (c *tsCache) get(key []byte, hash uint64, id ids.TxnID, at hlc.Timestamp) hlc.Timestamp {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := read{ts: c.low}
@@ -171,7 +173,7 @@ func (c *tsCache) get(key []byte, hash uint64, id ids.TxnID) hlc.Timestamp {
 			})
 		}
 	}
-	if r.id == id && !id.IsZero() {
+	if r.id == id && !id.IsZero() && r.ts.LessEq(at) {
 		// The transaction's own read hides older ones, which lie below its
 		// snapshot and so below its write.
 		return hlc.Timestamp{}

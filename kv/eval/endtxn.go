@@ -4,6 +4,7 @@ import (
 	"github.com/pamirdb/pamir/kv/api"
 	"github.com/pamirdb/pamir/kv/concurrency"
 	"github.com/pamirdb/pamir/kv/mvcc"
+	"github.com/pamirdb/pamir/pkg/keys"
 )
 
 // endTxn commits, stages or aborts the header's transaction, after all writes of
@@ -11,6 +12,9 @@ import (
 func (ev *evaluation) endTxn(r *api.Request) error {
 	rec, err := ev.ownRecord(r)
 	if err != nil {
+		return err
+	}
+	if err := ev.weigh(r); err != nil {
 		return err
 	}
 	switch {
@@ -46,11 +50,17 @@ func (ev *evaluation) endTxn(r *api.Request) error {
 	return ev.commitByRecord(r)
 }
 
+// isUnknown reports whether the transaction has locked and laid nothing before
+// this batch: then it is unknown to everybody, and nobody can have decided about
+// it.
+func (ev *evaluation) isUnknown(r *api.Request) bool {
+	return ev.ba.CanRefresh && ev.ba.NoIntents && ev.plan.onePhase && len(r.Txn.Locks) == 0
+}
+
 // ownRecord reads the header's transaction's record and takes pushes into
-// account. A transaction that has read and laid nothing before this batch is
-// unknown to everybody, so that nobody can have decided about it.
+// account.
 func (ev *evaluation) ownRecord(r *api.Request) (*api.TxnRecord, error) {
-	if ev.ba.CanRefresh && ev.ba.NoIntents && ev.plan.onePhase && len(r.Txn.Locks) == 0 {
+	if ev.isUnknown(r) {
 		return nil, nil
 	}
 	anchor := ev.anchor()
@@ -68,7 +78,7 @@ func (ev *evaluation) ownRecord(r *api.Request) (*api.TxnRecord, error) {
 		}
 	}
 	k := recordKey(anchor, ev.txn.ID)
-	ev.above(ev.m.LatestRead(k, concurrency.Hash(k), ev.opts.ID))
+	ev.above(ev.m.LatestRead(k, concurrency.Hash(k), ev.opts.ID, ev.writeTS))
 	return rec, nil
 }
 
@@ -93,8 +103,10 @@ func (ev *evaluation) checkCommit(r *api.Request) error {
 func (ev *evaluation) commitAgain(rec *api.TxnRecord) error {
 	ev.writeTS = rec.WriteTS
 	ev.writes = ev.writes[:0]
-	if err := ev.resolveSpans(rec.Locks, ev.fate(api.Committed)); err != nil {
-		return err
+	if !ev.plan.leave {
+		if _, err := ev.resolveSpans(rec.Locks, ev.fate(api.Committed)); err != nil {
+			return err
+		}
 	}
 	ev.releaseLater(ev.txn.ID, nil, nil)
 	return nil
@@ -132,7 +144,7 @@ func (ev *evaluation) abort(r *api.Request, rec *api.TxnRecord) error {
 		return &api.AmbiguousError{Cause: "the transaction was committed by a recovery"}
 	}
 	ev.writes = ev.writes[:0]
-	here := true
+	here := !ev.plan.leave
 	for i := range r.Txn.Locks {
 		here = here && ev.spanInRange(r.Txn.Locks[i].Start, r.Txn.Locks[i].End)
 	}
@@ -172,15 +184,48 @@ func (ev *evaluation) fate(s api.TxnStatus) *mvcc.Resolution {
 // resolveLocal resolves the intents of EndTxn's spans that lie in this range, in
 // the same command.
 func (ev *evaluation) resolveLocal(r *api.Request, s api.TxnStatus) error {
+	if ev.ba.NoIntents || ev.plan.leave {
+		return nil
+	}
+	_, err := ev.resolveSpans(r.Txn.Locks, ev.fate(s))
+	return err
+}
+
+// maxResolve is how many intents one command resolves.
+const maxResolve = 2000
+
+// weigh finds out whether the transaction has more intents in this range than
+// one command should resolve; then it needs its record for a while.
+func (ev *evaluation) weigh(r *api.Request) error {
 	if ev.ba.NoIntents {
 		return nil
 	}
-	return ev.resolveSpans(r.Txn.Locks, ev.fate(s))
+	n := 0
+	for _, s := range r.Txn.Locks {
+		s, ok := ev.clip(s)
+		switch {
+		case !ok:
+		case s.End == nil:
+			n++
+		default:
+			found, err := mvcc.FindIntents(ev.openView(), ev.space, s.Start, s.End, ev.txn.ID, maxResolve-n+1)
+			if err != nil {
+				return err
+			}
+			n += len(found)
+		}
+		if n > maxResolve {
+			ev.plan.leave, ev.plan.onePhase = true, false
+			return nil
+		}
+	}
+	return nil
 }
 
 // resolveSpans resolves a transaction's intents in spans, except where this batch
-// writes: there the write decides.
-func (ev *evaluation) resolveSpans(spans []api.Span, res *mvcc.Resolution) error {
+// writes: there the write decides. A span with more than one command should
+// resolve is left off at the key returned.
+func (ev *evaluation) resolveSpans(spans []api.Span, res *mvcc.Resolution) (resume api.Key, err error) {
 	for _, s := range spans {
 		s, ok := ev.clip(s)
 		if !ok {
@@ -188,21 +233,24 @@ func (ev *evaluation) resolveSpans(spans []api.Span, res *mvcc.Resolution) error
 		}
 		if s.End == nil {
 			if err := ev.resolveKey(s.Start, res); err != nil {
-				return err
+				return nil, err
 			}
 			continue
 		}
-		found, err := mvcc.FindIntents(ev.openView(), ev.space, s.Start, s.End, res.ID, 0)
+		found, err := mvcc.FindIntents(ev.openView(), ev.space, s.Start, s.End, res.ID, maxResolve)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, k := range found {
 			if err := ev.resolveKey(k, res); err != nil {
-				return err
+				return nil, err
 			}
 		}
+		if len(found) == maxResolve {
+			return keys.Next(found[len(found)-1]), nil
+		}
 	}
-	return nil
+	return nil, nil
 }
 
 func (ev *evaluation) resolveKey(key api.Key, res *mvcc.Resolution) error {

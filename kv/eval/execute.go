@@ -54,8 +54,9 @@ type evaluation struct {
 	conflicts []conflict
 	blocked   blockedKey
 	// done answers the proposal; lent is set while it may still come.
-	done chan error
-	lent bool
+	done      chan error
+	onApplied func(error) // applied, bound once
+	lent      bool
 }
 
 // plan is what a look over the batch's requests tells.
@@ -66,6 +67,9 @@ type plan struct {
 	end     *api.Request
 	// onePhase: everything that the transaction wrote is here and now.
 	onePhase bool
+	// leave: the transaction has too many intents here for one command; its
+	// coordinator has them resolved bit by bit.
+	leave bool
 	// reads says that there are reads whose latches hold off only writers at or
 	// below the snapshot.
 	reads    bool
@@ -113,6 +117,7 @@ var (
 
 var pool = sync.Pool{New: func() any {
 	ev := &evaluation{done: make(chan error, 1)}
+	ev.onApplied = ev.applied
 	return ev
 }}
 
@@ -161,7 +166,7 @@ func (ev *evaluation) recycle() {
 	if cap(writes) > 4096 {
 		writes = nil
 	}
-	*ev = evaluation{done: done, guard: guard, sc: sc, buf: buf,
+	*ev = evaluation{done: done, onApplied: ev.onApplied, guard: guard, sc: sc, buf: buf,
 		writes: writes[:0], after: after[:0], conflicts: conflicts[:0], block: block}
 	pool.Put(ev)
 }
@@ -428,7 +433,7 @@ func (ev *evaluation) propose(ctx context.Context) error {
 	e := &Effects{Ops: ev.changes.Ops, BytesDelta: ev.changes.Bytes, KeysDelta: ev.changes.Keys, GCThreshold: ev.gc}
 	ev.resp.Stats.Proposals++
 	ev.lent = true
-	ev.rng.Propose(ev.lease, e, ev.applied)
+	ev.rng.Propose(ev.lease, e, ev.onApplied)
 	select {
 	case err := <-ev.done:
 		ev.lent = false

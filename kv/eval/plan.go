@@ -145,7 +145,9 @@ func (ev *evaluation) collectLatches() {
 		case api.DeleteRange, api.QueryIntent, api.ResolveIntent:
 			ev.latch(r.Key, r.End, hlc.Timestamp{}, true)
 		case api.EndTxn:
-			ev.latchRecord(ev.anchor(), ev.txn.ID, true)
+			if !ev.isUnknown(r) {
+				ev.latchRecord(ev.anchor(), ev.txn.ID, true)
+			}
 			if !ev.ba.NoIntents {
 				ev.eachLocalLock(r, func(s api.Span) { ev.latch(s.Start, s.End, hlc.Timestamp{}, true) })
 			}

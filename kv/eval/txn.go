@@ -178,7 +178,8 @@ func (ev *evaluation) resolveIntent(r *api.Request, resp *api.Response) error {
 		return fmt.Errorf("eval: a staging transaction's intents cannot be resolved")
 	}
 	before := len(ev.changes.Ops)
-	if err := ev.resolveSpans([]api.Span{{Start: r.Key, End: r.End}}, res); err != nil {
+	var err error
+	if resp.Resume, err = ev.resolveSpans([]api.Span{{Start: r.Key, End: r.End}}, res); err != nil {
 		return err
 	}
 	resp.Number = int64(len(ev.changes.Ops) - before)

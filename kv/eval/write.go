@@ -35,7 +35,7 @@ func (ev *evaluation) checkWrite(r *api.Request) error {
 		return err
 	}
 	ev.above(w.head.Newest)
-	ev.above(ev.m.LatestRead(r.Key, hash, ev.opts.ID))
+	ev.above(ev.m.LatestRead(r.Key, hash, ev.opts.ID, ev.writeTS))
 	if n := len(ev.writes); n > 0 && bytes.Compare(r.Key, ev.writes[n-1].req.Key) <= 0 {
 		w.after = ev.replaceEarlier(r.Key)
 	}
