@@ -260,6 +260,17 @@ func (r *Result) Size() (rows, bytes int64) {
 // Batches returns the rows of a scan's answer, in whatever form it came.
 func (e *Evaluator) Batches(prog []byte, maxRows int64, resp *api.Response) ([]*vec.Batch, error) {
 	switch {
+	case len(resp.Parts) > 0:
+		// A scan over several ranges has an answer of each, in scan order.
+		var out []*vec.Batch
+		for i := range resp.Parts {
+			bs, err := e.Batches(prog, maxRows, &resp.Parts[i])
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, bs...)
+		}
+		return out, nil
 	case resp.Result != nil:
 		if r, ok := resp.Result.(*Result); ok {
 			return r.Batches, nil
