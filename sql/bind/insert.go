@@ -150,7 +150,7 @@ func (w *writer) insertValues(s *ast.InsertStmt, sel *ast.SelectStmt, cols []*ca
 	w.clause = clauseValues
 	var columns [][]expr.Expr
 	width := -1
-	for r, l := range sel.ValuesLists {
+	for _, l := range sel.ValuesLists {
 		list, ok := l.(*ast.List)
 		if !ok {
 			return unsupported(l, -1)
@@ -162,7 +162,7 @@ func (w *writer) insertValues(s *ast.InsertStmt, sel *ast.SelectStmt, cols []*ca
 		if len(list.Items) != width {
 			return types.Errorf(types.CodeSyntaxError, "VALUES lists must all be the same length")
 		}
-		if err := w.valuesRow(s, list.Items, cols, columns, r, len(sel.ValuesLists)); err != nil {
+		if err := w.valuesRow(s, list.Items, cols, columns, len(sel.ValuesLists)); err != nil {
 			return err
 		}
 	}
@@ -183,7 +183,7 @@ func (w *writer) insertValues(s *ast.InsertStmt, sel *ast.SelectStmt, cols []*ca
 }
 
 // valuesRow binds one row of VALUES into columns.
-func (w *writer) valuesRow(s *ast.InsertStmt, items []ast.Node, cols []*catalog.Column, columns [][]expr.Expr, row, rows int) error {
+func (w *writer) valuesRow(s *ast.InsertStmt, items []ast.Node, cols []*catalog.Column, columns [][]expr.Expr, rows int) error {
 	for i, n := range items {
 		if i >= len(cols) {
 			e, err := w.expr(n)
@@ -216,7 +216,6 @@ func (w *writer) valuesRow(s *ast.InsertStmt, items []ast.Node, cols []*catalog.
 		}
 		columns[i] = append(columns[i], e)
 	}
-	_ = row
 	return w.fewer(s, len(items), cols, -1)
 }
 

@@ -338,16 +338,3 @@ func isStar(n ast.Node) (*ast.ColumnRef, bool) {
 	_, ok = c.Fields[len(c.Fields)-1].(*ast.A_Star)
 	return c, ok
 }
-
-// checkAlias refuses a second entry of the same name.
-func (q *query) addItem(it *item, loc int) error {
-	if it.alias != "" && it.relVisible {
-		for _, o := range q.items {
-			if o.relVisible && o.alias == it.alias && (o.schema == it.schema || o.schema == "" || it.schema == "") {
-				return types.Errorf(types.CodeDuplicateAlias, "table name \"%s\" specified more than once", it.alias).At(position(loc))
-			}
-		}
-	}
-	q.items = append(q.items, it)
-	return nil
-}

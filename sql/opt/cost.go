@@ -167,7 +167,6 @@ func (c *optimizer) opSel(n *expr.OpExpr) float64 {
 			strat = 6 - strat
 		}
 	}
-	_ = l
 	switch {
 	case lok && rok && strat == 3:
 		return 1 / math.Max(c.distinct(n.Args[0], lrows), c.distinct(n.Args[1], rrows))

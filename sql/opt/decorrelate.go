@@ -458,12 +458,12 @@ func (c *optimizer) groupedJoin(a *plan.Apply, pr *plan.Project, agg *plan.Aggre
 		}
 		top.Exprs = append(top.Exprs, e)
 	}
-	return c.rename(top, a, j)
+	return c.rename(top, j)
 }
 
 // rename gives aggregates below a projection fresh ids where the projection
 // puts something else out under the old ones: an id means one column.
-func (c *optimizer) rename(top *plan.Project, a *plan.Apply, j *plan.NestedLoop) plan.Node {
+func (c *optimizer) rename(top *plan.Project, j *plan.NestedLoop) plan.Node {
 	agg := j.Right.(*plan.Aggregate)
 	moved := make(map[plan.ColID]plan.Column)
 	for i := range agg.Aggs {
@@ -490,7 +490,6 @@ func (c *optimizer) rename(top *plan.Project, a *plan.Apply, j *plan.NestedLoop)
 			return r
 		})
 	}
-	_ = a
 	return top
 }
 

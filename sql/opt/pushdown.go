@@ -76,7 +76,6 @@ func pushScan(x *plan.Scan, conds []expr.Expr) plan.Node {
 // place of its columns, unless those are volatile or expensive to repeat.
 func (c *optimizer) pushProject(x *plan.Project, conds []expr.Expr) plan.Node {
 	var below, stay []expr.Expr
-	in := plan.OutputOf(x.Input)
 	source := make(map[plan.ColID]expr.Expr, len(x.Out))
 	for i, o := range x.Out {
 		source[o.ID] = x.Exprs[i]
@@ -101,7 +100,6 @@ func (c *optimizer) pushProject(x *plan.Project, conds []expr.Expr) plan.Node {
 			stay = append(stay, e)
 		}
 	}
-	_ = in
 	x.Input = c.push(x.Input, below)
 	return filter(x, stay)
 }
@@ -109,7 +107,7 @@ func (c *optimizer) pushProject(x *plan.Project, conds []expr.Expr) plan.Node {
 // pushJoin distributes conditions over a join.
 func (c *optimizer) pushJoin(x *plan.NestedLoop, conds []expr.Expr) plan.Node {
 	left, right := plan.OutputOf(x.Left), plan.OutputOf(x.Right)
-	conds = c.simplifyOuter(x, conds, left, right)
+	simplifyOuter(x, conds, left, right)
 	var toLeft, toRight, on, stay []expr.Expr
 	for _, e := range conds {
 		l, r := left.Touches(e), right.Touches(e)
@@ -144,14 +142,11 @@ func (c *optimizer) pushJoin(x *plan.NestedLoop, conds []expr.Expr) plan.Node {
 	}
 	x.On = append(keep, on...)
 	if x.Type == plan.InnerJoin {
-		x.On = append(x.On, impliedNothing...)
-		toLeft, toRight = c.transfer(x, toLeft, toRight)
+		toLeft, toRight = transfer(x, toLeft, toRight)
 	}
 	x.Left, x.Right = c.push(x.Left, toLeft), c.push(x.Right, toRight)
 	return filter(x, stay)
 }
-
-var impliedNothing []expr.Expr
 
 func namesMark(e expr.Expr, mark plan.ColID) bool {
 	found := false
@@ -161,7 +156,7 @@ func namesMark(e expr.Expr, mark plan.ColID) bool {
 
 // transfer copies `column = constant` conditions over the join's equalities to
 // the other side: `a.x = b.x AND a.x = 1` restricts b as well.
-func (c *optimizer) transfer(x *plan.NestedLoop, toLeft, toRight []expr.Expr) (l, r []expr.Expr) {
+func transfer(x *plan.NestedLoop, toLeft, toRight []expr.Expr) (l, r []expr.Expr) {
 	l, r = toLeft, toRight
 	for _, e := range x.On {
 		eq, ok := asEquality(e)
@@ -217,7 +212,7 @@ func hasColumns(e expr.Expr) bool {
 
 // simplifyOuter turns outer joins into narrower ones where a condition above
 // rejects the rows that they add.
-func (c *optimizer) simplifyOuter(x *plan.NestedLoop, conds []expr.Expr, left, right plan.ColSet) []expr.Expr {
+func simplifyOuter(x *plan.NestedLoop, conds []expr.Expr, left, right plan.ColSet) {
 	rejects := func(side plan.ColSet) bool {
 		for _, e := range conds {
 			if rejectsNull(e, func(id expr.ColID) bool { return side.Has(id) }) {
@@ -241,11 +236,8 @@ func (c *optimizer) simplifyOuter(x *plan.NestedLoop, conds []expr.Expr, left, r
 		case noRight:
 			x.Type = plan.LeftJoin
 			x.Left, x.Right = x.Right, x.Left
-			for id := range left {
-				delete(left, id)
-				_ = id
-			}
 			l, r := plan.OutputOf(x.Left), plan.OutputOf(x.Right)
+			clear(left)
 			clear(right)
 			for id := range l {
 				left[id] = struct{}{}
@@ -255,7 +247,6 @@ func (c *optimizer) simplifyOuter(x *plan.NestedLoop, conds []expr.Expr, left, r
 			}
 		}
 	}
-	return conds
 }
 
 // pushApply moves conditions on the left side's columns below an Apply.
