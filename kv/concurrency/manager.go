@@ -21,6 +21,8 @@ type Manager struct {
 	mu sync.Mutex
 	// pushed remembers above which timestamp writers are known to commit.
 	pushed map[ids.TxnID]hlc.Timestamp
+	// lookup is Pushed, bound once.
+	lookup func(ids.TxnID) hlc.Timestamp
 }
 
 // maxPushed bounds the memory of pushes; forgetting only costs another push.
@@ -33,6 +35,7 @@ func NewManager(waits *Waits, lease hlc.Timestamp) *Manager {
 		waits = NewWaits()
 	}
 	m := &Manager{locks: newLockTable(), reads: newTSCache(), waits: waits}
+	m.lookup = m.Pushed
 	m.latches.points = make(map[uint64]*Latch)
 	m.reads.low = lease
 	return m
@@ -154,6 +157,9 @@ func (m *Manager) Pushed(id ids.TxnID) hlc.Timestamp {
 	defer m.mu.Unlock()
 	return m.pushed[id]
 }
+
+// PushedFunc returns Pushed as a function, without allocating one.
+func (m *Manager) PushedFunc() func(ids.TxnID) hlc.Timestamp { return m.lookup }
 
 // LeaseAcquired starts a lease: every key counts as read at its start. Locks of
 // the previous holder are entered with ImportLocks.

@@ -173,7 +173,6 @@ func (g *Waits) Check(w *Waiter) bool {
 			v.table.dequeue(v)
 		}
 		v.table.mu.Unlock()
-		break
 	}
 	return false
 }

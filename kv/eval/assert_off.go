@@ -2,6 +2,6 @@
 
 package eval
 
-const checkFresh = false
+const invariants = false
 
 func assert(bool, string, ...any) {}

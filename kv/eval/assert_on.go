@@ -4,8 +4,9 @@ package eval
 
 import "fmt"
 
-// checkFresh makes writes of keys that are said to be new look.
-const checkFresh = true
+// invariants turns assertions on, and makes writes of keys that are said to be
+// new look.
+const invariants = true
 
 func assert(ok bool, format string, args ...any) {
 	if !ok {

@@ -77,8 +77,7 @@ func (ev *evaluation) ownRecord(r *api.Request) (*api.TxnRecord, error) {
 			return rec, nil // decided, or staged where no push reaches it any more
 		}
 	}
-	k := recordKey(anchor, ev.txn.ID)
-	ev.above(ev.m.LatestRead(k, concurrency.Hash(k), ev.opts.ID, ev.writeTS))
+	ev.above(ev.m.LatestRead(ev.own, concurrency.Hash(ev.own), ev.opts.ID, ev.writeTS))
 	return rec, nil
 }
 

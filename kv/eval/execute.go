@@ -40,6 +40,7 @@ type evaluation struct {
 	guard    concurrency.Guard
 	sc       mvcc.Scratch
 	buf      []byte
+	own      []byte // the own record's key among latches
 	writes   []pendingWrite
 	index    map[string]int // of the first indexed writes, by key
 	indexed  int
@@ -72,7 +73,8 @@ type plan struct {
 	leave bool
 	// reads says that there are reads whose latches hold off only writers at or
 	// below the snapshot.
-	reads    bool
+	reads bool
+	// proposes says that effects are likely, though not of a transaction's writes.
 	proposes bool
 }
 
@@ -156,7 +158,7 @@ func (ev *evaluation) init(r Range, m *concurrency.Manager, ba *api.BatchRequest
 }
 
 func (ev *evaluation) recycle() {
-	done, guard, sc, buf := ev.done, ev.guard, ev.sc, ev.buf
+	done, guard, sc, buf, own := ev.done, ev.guard, ev.sc, ev.buf, ev.own
 	writes, after, conflicts, block := ev.writes, ev.after, ev.conflicts, ev.block
 	guard.Reset()
 	clear(writes)
@@ -166,7 +168,7 @@ func (ev *evaluation) recycle() {
 	if cap(writes) > 4096 {
 		writes = nil
 	}
-	*ev = evaluation{done: done, onApplied: ev.onApplied, guard: guard, sc: sc, buf: buf,
+	*ev = evaluation{done: done, onApplied: ev.onApplied, guard: guard, sc: sc, buf: buf, own: own,
 		writes: writes[:0], after: after[:0], conflicts: conflicts[:0], block: block}
 	pool.Put(ev)
 }
@@ -191,7 +193,7 @@ func (ev *evaluation) setTimestamps() {
 		ev.writeTS = now
 		ev.anon = api.TxnMeta{ID: anonymousID(), ReadTS: now, WriteTS: now, StartTS: now, Gateway: ev.rng.Node()}
 		ev.txn = &ev.anon
-		ev.opts = mvcc.ReadOptions{TS: ev.readTS, Pushed: nil}
+		ev.opts = mvcc.ReadOptions{TS: ev.readTS}
 		return
 	}
 	t := h.Txn
@@ -303,7 +305,7 @@ func (ev *evaluation) attempt(ctx context.Context) (err error) {
 	if err := ev.takeReadLocks(ctx); err != nil {
 		return err
 	}
-	if ev.plan.mutates {
+	if ev.plan.mutates || ev.plan.proposes {
 		if err := ev.rng.WaitRoom(ctx); err != nil {
 			return err
 		}
@@ -359,9 +361,7 @@ func (ev *evaluation) enter() error {
 		// whose clock was ahead of ours.
 		ev.opts.Limit = minTS(t.UncertaintyLimit, ev.lease.Start)
 	}
-	if ev.opts.Pushed == nil {
-		ev.opts.Pushed = ev.m.Pushed
-	}
+	ev.opts.Pushed = ev.m.PushedFunc()
 	return nil
 }
 

@@ -146,7 +146,8 @@ func (ev *evaluation) collectLatches() {
 			ev.latch(r.Key, r.End, hlc.Timestamp{}, true)
 		case api.EndTxn:
 			if !ev.isUnknown(r) {
-				ev.latchRecord(ev.anchor(), ev.txn.ID, true)
+				ev.own = appendRecordKey(ev.own[:0], ev.anchor(), ev.txn.ID)
+				ev.latch(ev.own, nil, hlc.Timestamp{}, true)
 			}
 			if !ev.ba.NoIntents {
 				ev.eachLocalLock(r, func(s api.Span) { ev.latch(s.Start, s.End, hlc.Timestamp{}, true) })
@@ -203,7 +204,11 @@ func (ev *evaluation) latch(start, end []byte, ts hlc.Timestamp, write bool) {
 // recordKey names a record among latches and in the timestamp cache; no logical
 // key starts with its first byte.
 func recordKey(anchor api.Key, id ids.TxnID) []byte {
-	return keys.EngineSuffix(mvcc.AppendRecordKey(make([]byte, 0, 32+len(anchor)), 0, anchor, id))
+	return appendRecordKey(make([]byte, 0, 32+len(anchor)), anchor, id)
+}
+
+func appendRecordKey(b []byte, anchor api.Key, id ids.TxnID) []byte {
+	return keys.EngineSuffix(mvcc.AppendRecordKey(b, 0, anchor, id))
 }
 
 func (ev *evaluation) latchRecord(anchor api.Key, id ids.TxnID, write bool) {
