@@ -133,7 +133,7 @@ func (w *writer) assignments(ns []ast.Node, node plan.Node) ([]plan.Assign, plan
 	defer func() { w.clause = saved }()
 	p := planter{b: w.b, node: node}
 	var out []plan.Assign
-	multi := make(map[ast.Node][]expr.Expr)
+	multi := make(map[int][]expr.Expr)
 	for _, n := range ns {
 		rt, ok := n.(*ast.ResTarget)
 		if !ok {
@@ -197,7 +197,7 @@ func (w *writer) setTarget(rt *ast.ResTarget, done []plan.Assign) (*catalog.Colu
 }
 
 // multiAssign binds one column of (a, b) = (...).
-func (w *writer) multiAssign(v *ast.MultiAssignRef, c *catalog.Column, multi map[ast.Node][]expr.Expr) (expr.Expr, error) {
+func (w *writer) multiAssign(v *ast.MultiAssignRef, c *catalog.Column, multi map[int][]expr.Expr) (expr.Expr, error) {
 	if err := w.updatable(c); err != nil {
 		return nil, err
 	}
@@ -216,7 +216,7 @@ func (w *writer) multiAssign(v *ast.MultiAssignRef, c *catalog.Column, multi map
 		}
 		return w.assign(e, c, -1)
 	case *ast.SubLink:
-		fields, ok := multi[v.Source]
+		fields, ok := multi[src.Location]
 		if !ok {
 			e, err := w.scalarOrRow(src)
 			if err != nil {
@@ -230,7 +230,7 @@ func (w *writer) multiAssign(v *ast.MultiAssignRef, c *catalog.Column, multi map
 				return nil, types.Errorf(types.CodeSyntaxError, "number of columns does not match number of values").At(position(src.Location))
 			}
 			// The grammar repeats the source for each column; it is run once.
-			multi[v.Source] = fields
+			multi[src.Location] = fields
 		}
 		return w.assign(fields[v.Colno-1], c, -1)
 	}

@@ -12,10 +12,7 @@ import (
 func (c *optimizer) decorrelate(n plan.Node) plan.Node {
 	n = plan.Rewrite(n, func(n plan.Node) plan.Node {
 		if f, ok := n.(*plan.Filter); ok {
-			if r := valueFirst(f); r != nil {
-				return r
-			}
-			return c.markFilter(f)
+			return c.subFilter(f)
 		}
 		return n
 	})
@@ -25,6 +22,14 @@ func (c *optimizer) decorrelate(n plan.Node) plan.Node {
 		}
 		return n
 	})
+}
+
+// subFilter rewrites a filter over the values of subqueries.
+func (c *optimizer) subFilter(f *plan.Filter) plan.Node {
+	if r := c.valueFirst(f); r != nil {
+		return r
+	}
+	return c.markFilter(f)
 }
 
 // markFilter turns a filter on the answer of an IN or EXISTS into a semi join,
@@ -45,7 +50,7 @@ func (c *optimizer) markFilter(f *plan.Filter) plan.Node {
 		}
 	}
 	if len(below) > 0 {
-		a.Left = c.markFilter(&plan.Filter{Base: plan.Base{Out: a.Left.Columns()}, Input: a.Left, Conds: below})
+		a.Left = c.subFilter(&plan.Filter{Base: plan.Base{Out: a.Left.Columns()}, Input: a.Left, Conds: below})
 	}
 	if t, ok := markUse(own, a); ok {
 		a.Type, a.On, a.MarkCond, a.Mark = t, expr.Conjuncts(a.On, a.MarkCond), nil, 0
@@ -58,7 +63,7 @@ func (c *optimizer) markFilter(f *plan.Filter) plan.Node {
 // valueFirst computes a subquery that depends on nothing before the query that
 // compares a column with its value: to the query it is a parameter then, which
 // an index can be searched for. It returns nil where that does not apply.
-func valueFirst(f *plan.Filter) plan.Node {
+func (c *optimizer) valueFirst(f *plan.Filter) plan.Node {
 	a, ok := f.Input.(*plan.Apply)
 	if !ok || a.Type != plan.ScalarJoin || a.Guard != nil || len(a.On) > 0 || len(plan.Free(a.Right)) > 0 ||
 		anyVolatile(f.Conds) || anyVolatileBelow(a.Right) {
@@ -76,10 +81,8 @@ func valueFirst(f *plan.Filter) plan.Node {
 	first := &plan.Apply{Type: plan.ScalarJoin, Left: &plan.Values{Rows: [][]plan.Scalar{{}}}, Right: a.Right}
 	first.Out = joinOut(first.Type, first.Left, first.Right, nil, 0)
 	rest := &plan.Filter{Base: plan.Base{Out: a.Left.Columns()}, Input: a.Left, Conds: f.Conds}
-	j := &plan.Apply{Type: plan.InnerJoin, Left: first, Right: rest}
-	if in := valueFirst(rest); in != nil {
-		j.Right = in
-	}
+	j := &plan.Apply{Type: plan.InnerJoin, Left: first}
+	j.Right = c.subFilter(rest)
 	j.Out = joinOut(j.Type, j.Left, j.Right, nil, 0)
 	return narrow(j, f.Out)
 }
@@ -178,6 +181,7 @@ type puller struct {
 	// source maps columns of projections that were taken away.
 	source map[plan.ColID]expr.Expr
 	exists bool // only whether there are rows matters, not which columns
+	any    bool // not even how many, as long as there is one
 }
 
 // pull returns n without its correlated conditions, which go to p.conds. It
@@ -206,6 +210,10 @@ func (p *puller) pull(n plan.Node) plan.Node {
 		}
 	case *plan.Distinct:
 		if p.exists && len(x.On) == len(x.Out) {
+			return p.pull(x.Input)
+		}
+	case *plan.Limit:
+		if k, ok := x.Count.(*expr.Const); p.any && ok && x.Offset == nil && !k.Value.IsNull() && k.Value.Int() > 0 {
 			return p.pull(x.Input)
 		}
 	case *plan.NestedLoop:
@@ -270,18 +278,29 @@ func (p *puller) through(e expr.Expr) expr.Expr {
 
 // existsToJoin handles EXISTS, IN and their negations.
 func (c *optimizer) existsToJoin(a *plan.Apply, left plan.ColSet) plan.Node {
-	p := &puller{outer: left, exists: true}
+	any := a.MarkCond == nil && len(a.On) == 0
+	p := &puller{outer: left, exists: true, any: any}
 	right := p.pull(a.Right)
 	if correlated(right, left) {
 		// What was taken out goes back: nothing is lost, only moved.
-		a.Right = restore(right, p, a)
+		if a.Right = restore(right, p, a); any {
+			a.Right = first(a.Right)
+		}
 		return a
+	}
+	if any && len(p.conds) == 0 {
+		right = first(right)
 	}
 	j := &plan.NestedLoop{Base: plan.Base{Out: a.Out}, Type: a.Type, Left: a.Left, Right: right, Mark: a.Mark, MarkCond: p.through(a.MarkCond)}
 	for _, e := range append(append([]expr.Expr(nil), a.On...), p.conds...) {
 		j.On = append(j.On, p.through(e))
 	}
 	return j
+}
+
+// first keeps one row: all that EXISTS asks for.
+func first(n plan.Node) plan.Node {
+	return &plan.Limit{Base: plan.Base{Out: n.Columns()}, Input: n, Count: &expr.Const{Value: types.NewInt(1), Typ: types.Int8Type}}
 }
 
 // restore puts pulled conditions and projections back above a tree.

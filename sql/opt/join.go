@@ -4,6 +4,7 @@ import (
 	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/expr"
 	"github.com/pamirdb/pamir/sql/plan"
+	"github.com/pamirdb/pamir/sql/types"
 )
 
 // chooseJoins turns loops into hash and lookup joins.
@@ -115,7 +116,10 @@ func (c *optimizer) hashJoin(x *plan.NestedLoop, eqs []equality, rest []expr.Exp
 // markJoin makes IN (subquery) a hash join where its comparison is one
 // equality; several columns need three-valued logic over all of them.
 func (c *optimizer) markJoin(x *plan.NestedLoop) plan.Node {
-	if x.MarkCond == nil || len(x.On) > 0 {
+	if x.MarkCond == nil {
+		return c.existsMark(x)
+	}
+	if len(x.On) > 0 {
 		return x
 	}
 	eqs, rest := split(x, expr.Conjuncts(nil, x.MarkCond))
@@ -124,6 +128,28 @@ func (c *optimizer) markJoin(x *plan.NestedLoop) plan.Node {
 	}
 	return &plan.HashJoin{Base: plan.Base{Out: x.Out}, Type: plan.MarkJoin, Left: x.Left, Right: x.Right,
 		LeftKeys: []plan.Scalar{eqs[0].left}, RightKeys: []plan.Scalar{eqs[0].right}, Mark: x.Mark, NullAware: true}
+}
+
+// existsMark makes EXISTS as a value a hash join: it is true where IN would be,
+// and false where IN would be NULL.
+func (c *optimizer) existsMark(x *plan.NestedLoop) plan.Node {
+	eqs, rest := split(x, x.On)
+	if len(eqs) == 0 {
+		return x
+	}
+	in := plan.Column{ID: c.newCol(), Name: "exists", Type: types.BoolType}
+	h := &plan.HashJoin{Type: plan.MarkJoin, Left: x.Left, Right: x.Right, Residual: rest, Mark: in.ID}
+	for _, q := range eqs {
+		h.LeftKeys, h.RightKeys = append(h.LeftKeys, q.left), append(h.RightKeys, q.right)
+	}
+	h.Out = append(append([]plan.Column(nil), x.Left.Columns()...), in)
+	top := &plan.Project{Input: h}
+	for _, o := range x.Left.Columns() {
+		top.Out, top.Exprs = append(top.Out, o), append(top.Exprs, ref(o))
+	}
+	top.Out = append(top.Out, plan.Column{ID: x.Mark, Name: "exists", Type: types.BoolType})
+	top.Exprs = append(top.Exprs, &expr.BooleanTest{Arg: ref(in), Test: expr.IsTrue})
+	return top
 }
 
 // lookupJoin reads an index of the right side's table for each left row, if the

@@ -112,7 +112,7 @@ func (c *optimizer) pushJoin(x *plan.NestedLoop, conds []expr.Expr) plan.Node {
 	for _, e := range conds {
 		l, r := left.Touches(e), right.Touches(e)
 		switch {
-		case isVolatile(e):
+		case isVolatile(e) || x.Mark != 0 && namesMark(e, x.Mark):
 			stay = append(stay, e)
 		case x.Type == plan.InnerJoin && l && r:
 			on = append(on, e)
@@ -120,7 +120,7 @@ func (c *optimizer) pushJoin(x *plan.NestedLoop, conds []expr.Expr) plan.Node {
 			toLeft = append(toLeft, e)
 		case r && !l && x.Type == plan.InnerJoin:
 			toRight = append(toRight, e)
-		case !l && !r && x.Type != plan.FullJoin && x.Type != plan.RightJoin && !(x.Mark != 0 && namesMark(e, x.Mark)):
+		case !l && !r && x.Type != plan.FullJoin && x.Type != plan.RightJoin:
 			toLeft = append(toLeft, e)
 		default:
 			stay = append(stay, e)
