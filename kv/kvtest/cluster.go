@@ -251,28 +251,41 @@ func (c *Cluster) SplitAll(ctx context.Context, start, end api.Key) error {
 
 // MoveLease gives the range that holds key to another node. Locks travel with it.
 func (c *Cluster) MoveLease(key api.Key, to ids.NodeID) {
-	c.mu.RLock()
-	r := c.rangeAtLocked(key)
-	c.mu.RUnlock()
+	for {
+		c.mu.RLock()
+		r := c.rangeAtLocked(key)
+		c.mu.RUnlock()
+		if c.moveLease(r, to) {
+			return
+		}
+	}
+}
+
+// moveLease moves the lease of r; false means that r was replaced meanwhile.
+func (c *Cluster) moveLease(r *memRange, to ids.NodeID) bool {
 	release, err := r.m.LatchAll(context.Background())
 	if err != nil {
 		panic(fmt.Sprintf("kvtest: latching %s: %v", r.id, err))
 	}
 	defer release()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byID[r.id] != r {
+		return false
+	}
 	old := r.lease.Load()
 	if old.Holder.Node == to {
-		return
+		return true
 	}
 	// The new lease starts above all that the old one has served.
 	start := c.Node(old.Holder.Node).clock.Now().Forward(r.m.LatestReadAnywhere()).Next()
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	m := concurrency.NewManager(c.Node(to).waits, start)
 	m.ImportLocks(r.m.ExportLocks(nil, nil))
 	next := c.replace(r, m)
 	next.lease.Store(&api.Lease{Seq: old.Seq + 1, Start: start, Holder: replicaOn(to)})
 	r.lease.Store(next.lease.Load())
 	r.m.LeaseLost()
+	return true
 }
 
 // replace puts a twin of r with another lock table into r's place.

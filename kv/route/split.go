@@ -319,7 +319,6 @@ type merger struct{ out api.Response }
 // behind it.
 func (m *merger) add(r *api.Response) bool {
 	o := &m.out
-	o.KVs = append(o.KVs, r.KVs...)
 	o.Locked = append(o.Locked, r.Locked...)
 	o.Number += r.Number
 	o.Found = o.Found || r.Found
@@ -330,6 +329,8 @@ func (m *merger) add(r *api.Response) bool {
 		part := *r
 		part.Locked, part.Resume = nil, nil
 		o.Parts = append(o.Parts, part)
+	default:
+		o.KVs = append(o.KVs, r.KVs...)
 	}
 	o.Resume = r.Resume
 	return r.Resume == nil

@@ -229,9 +229,18 @@ func (t *Txn) commitOnePhase(ctx context.Context, b *kv.Batch, list []*pending, 
 	t.noteAnswer(br)
 	t.mu.Unlock()
 	t.commitTS = br.WriteTS
+	t.causality(br.WriteTS)
 	t.end(committed)
 	t.finishOnePhase(ctx)
 	return nil
+}
+
+// causality keeps this node's clock above a commit that another node's clock or
+// readers have pushed, so that the next transaction here sees it.
+func (t *Txn) causality(ts hlc.Timestamp) {
+	if t.firstMeta.ReadTS.Less(ts) {
+		_ = t.db.cfg.Clock.Update(ts) // too far ahead: the node is about to stop serving
+	}
 }
 
 // finishOnePhase releases what the commit's own range could not: locks elsewhere.
@@ -337,6 +346,7 @@ const maxValidations = 4096
 // committedAt ends the transaction; the rest happens behind the client's back.
 func (t *Txn) committedAt(ts hlc.Timestamp, decide bool) {
 	t.commitTS = ts
+	t.causality(ts)
 	t.end(committed)
 	c := t.cleanup(api.Committed)
 	c.decide = decide
