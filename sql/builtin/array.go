@@ -121,19 +121,19 @@ func arrayCat(c *Call) error {
 	d := len(a.Dims) - len(b.Dims)
 	switch {
 	case d == 0:
-		if !sameInts(a.Dims[1:], b.Dims[1:]) {
+		if !sameInts(a.Dims[1:], b.Dims[1:]) || !sameInts(a.Lower[1:], b.Lower[1:]) {
 			return incompatible("Arrays with differing element dimensions are not compatible for concatenation.")
 		}
 		out.Dims, out.Lower = append([]int32(nil), a.Dims...), a.Lower
 		out.Dims[0] += b.Dims[0]
 	case d == 1:
-		if !sameInts(a.Dims[1:], b.Dims) {
+		if !sameInts(a.Dims[1:], b.Dims) || !sameInts(a.Lower[1:], b.Lower) {
 			return incompatible("Arrays with differing dimensions are not compatible for concatenation.")
 		}
 		out.Dims, out.Lower = append([]int32(nil), a.Dims...), a.Lower
 		out.Dims[0]++
 	case d == -1:
-		if !sameInts(b.Dims[1:], a.Dims) {
+		if !sameInts(b.Dims[1:], a.Dims) || !sameInts(b.Lower[1:], a.Lower) {
 			return incompatible("Arrays with differing dimensions are not compatible for concatenation.")
 		}
 		out.Dims, out.Lower = append([]int32(nil), b.Dims...), b.Lower
@@ -315,6 +315,9 @@ func trimArray(c *Call) error {
 	}
 	per := int64(len(a.Elems)) / length
 	a.Elems, a.Dims[0] = a.Elems[:per*(length-n)], int32(length-n)
+	for d := range a.Lower {
+		a.Lower[d] = 1
+	}
 	return retArray(c, a)
 }
 

@@ -86,6 +86,10 @@ func init() {
 	for name, oid := range map[string]types.OID{"time_scale": types.TimeOID, "timetz_scale": types.TimeTZOID,
 		"timestamp_scale": types.TimestampOID, "timestamptz_scale": types.TimestampTZOID, "interval_scale": types.IntervalOID} {
 		row(name, func(c *Call) error {
+			stamp := oid == types.TimestampOID || oid == types.TimestampTZOID
+			if stamp && uint64(c.Int(1)) > 6 && c.Int(1) != -1 && !types.IsInfinite(c.Int(0)) {
+				return types.Errorf(types.CodeInvalidParameterValue, "timestamp(%d) precision must be between 0 and 6", c.Int(1))
+			}
 			d, err := types.ApplyMod(c.Datum(0), types.Type{OID: oid, Mod: int32(c.Int(1))}, false)
 			if err != nil {
 				return err

@@ -95,10 +95,8 @@ func registerFloatMath() {
 				return 1
 			case f < 0:
 				return -1
-			case f == 0:
-				return 0
 			}
-			return f
+			return 0
 		}),
 		"dpi": func(c *Call) error { return c.RetFloat(math.Pi) },
 		"dsqrt": func(c *Call) error {
@@ -219,15 +217,19 @@ func registerTrig() {
 		"datanh": domain(math.Atanh, unit),
 		"dasind": domain(deg(math.Asin), unit), "dacosd": domain(deg(math.Acos), unit), "datand": float1(deg(math.Atan)),
 		"dsind": domain(sinDegrees, finite),
-		"dcosd": domain(func(a float64) float64 { return sinDegrees(a + 90) }, finite),
-		"dtand": domain(func(a float64) float64 { return sinDegrees(a) / sinDegrees(a+90) }, finite),
-		"dcotd": domain(func(a float64) float64 { return sinDegrees(a+90) / sinDegrees(a) }, finite),
+		"dcosd": domain(cosDegrees, finite),
+		"dtand": domain(func(a float64) float64 { return sinDegrees(a) / cosDegrees(a) }, finite),
+		"dcotd": domain(func(a float64) float64 { return cosDegrees(a) / sinDegrees(a) }, finite),
 	})
 }
 
+func cosDegrees(a float64) float64 { return sinDegrees(math.Mod(a, 360) + 90) }
+
 // sinDegrees is exact at the multiples of 30 degrees.
 func sinDegrees(a float64) float64 {
-	a = math.Mod(a, 360)
+	if a = math.Mod(a, 360); math.Abs(a) < 1e-10 {
+		return a * (math.Pi / 180)
+	}
 	if a < 0 {
 		a += 360
 	}

@@ -284,7 +284,7 @@ func jsonFromArrays(c *Call, binaryForm bool) error {
 	keys, vals := types.DecodeArray(c.Bytes(0)), types.Array{}
 	if len(c.Args) > 1 {
 		vals = types.DecodeArray(c.Bytes(1))
-		if len(keys.Dims) > 1 || len(vals.Dims) > 1 {
+		if len(keys.Dims) > 1 || len(keys.Dims) != len(vals.Dims) {
 			return types.Errorf(types.CodeArraySubscriptError, "wrong number of array subscripts")
 		}
 		if len(keys.Elems) != len(vals.Elems) {

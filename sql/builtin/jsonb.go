@@ -28,6 +28,9 @@ func jsonbStep(j types.JSONB, key string) (types.JSONB, bool) {
 }
 
 func jsonbElem(j types.JSONB, i int64) (types.JSONB, bool) {
+	if j.IsScalar() && (i == 0 || i == -1) {
+		return j, true // a scalar is stored as an array of one, which shows here
+	}
 	if j.Kind() != types.JSONArray {
 		return nil, false
 	}

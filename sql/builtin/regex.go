@@ -558,10 +558,11 @@ func regexpInstr(c *Call, n int) error {
 	if n > 5 {
 		flags = c.Str(5)
 	}
+	var endErr error
 	if end != 0 && end != 1 {
-		return positive("endoption", -1, 0)
+		endErr = types.Errorf(types.CodeInvalidParameterValue, "invalid value for parameter \"%s\": %d", "endoption", end)
 	}
-	for _, e := range []error{positive("start", start, 1), positive("n", nth, 1), positive("subexpr", sub, 0), noGlobal(flags, "regexp_instr()")} {
+	for _, e := range []error{positive("start", start, 1), positive("n", nth, 1), endErr, positive("subexpr", sub, 0), noGlobal(flags, "regexp_instr()")} {
 		if e != nil {
 			return e
 		}
@@ -588,8 +589,10 @@ func similarEscape(c *Call, esc string) error {
 	for i := 0; i < len(p); i++ {
 		ch := p[i]
 		switch {
-		case esc != "" && strings.HasPrefix(p[i:], esc) && i+len(esc) < len(p):
-			i += len(esc)
+		case esc != "" && strings.HasPrefix(p[i:], esc):
+			if i += len(esc); i >= len(p) {
+				continue
+			}
 			b.WriteString(regexp.QuoteMeta(string(p[i])))
 		case inClass:
 			if ch == '\\' {

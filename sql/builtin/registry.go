@@ -133,3 +133,14 @@ func Missing() []string {
 	sort.Strings(out)
 	return out
 }
+
+// HasBody reports whether a function or plain aggregate is implemented here,
+// rather than by the host or not at all.
+func HasBody(p *pgfacts.Proc) bool {
+	if p.Kind == 'a' {
+		_, ok := aggregates[p.Name]
+		return ok
+	}
+	_, ok := impls[Key(p)]
+	return ok
+}

@@ -312,8 +312,10 @@ func chr(c *Call) error {
 	case v == 0:
 		return types.Errorf(types.CodeProgramLimitExceeded, "null character not permitted")
 	case v < 0:
-		return types.Errorf(types.CodeProgramLimitExceeded, "character number must be positive")
-	case v > unicode.MaxRune || v >= 0xd800 && v < 0xe000:
+		return types.Errorf(types.CodeInvalidParameterValue, "character number must be positive")
+	case v > unicode.MaxRune:
+		return types.Errorf(types.CodeProgramLimitExceeded, "requested character too large for encoding: %d", v)
+	case v >= 0xd800 && v < 0xe000:
 		return types.Errorf(types.CodeProgramLimitExceeded, "requested character not valid for encoding: %d", v)
 	}
 	return c.RetStr(string(rune(v)))
@@ -346,6 +348,9 @@ func overlay(c *Call, n int64) error {
 	if start <= 0 {
 		return types.Errorf(types.CodeSubstringError, "negative substring length not allowed")
 	}
+	if start+n > rangeInt4.max {
+		return rangeInt4.overflow()
+	}
 	return c.RetStr(runeRange(s, 1, start-1) + repl + skipRunes(s, max(start-1+n, 0)))
 }
 
@@ -353,6 +358,9 @@ func byteOverlay(c *Call, n int64) error {
 	b, start := c.Bytes(0), c.Int(2)
 	if start <= 0 {
 		return types.Errorf(types.CodeSubstringError, "negative substring length not allowed")
+	}
+	if start+n > rangeInt4.max {
+		return rangeInt4.overflow()
 	}
 	lo := min(start-1, int64(len(b)))
 	hi := min(max(start-1+n, 0), int64(len(b)))

@@ -27,14 +27,23 @@ func init() {
 		"timestamp_izone":   func(c *Call) error { return atOffset(c, -1) },
 		"timetz_zone":       timetzZone,
 		"timetz_izone": func(c *Call) error {
-			us := c.Interval(0).Micros
-			return shiftTimeTZ(c, int(us/types.MicrosPerSecond))
+			sec, err := zoneOffset(c)
+			if err != nil {
+				return err
+			}
+			return shiftTimeTZ(c, int(sec))
 		},
-		"make_date":                    makeDate,
-		"make_time":                    func(c *Call) error { return retTS(c)(makeTime(c.Int(0), c.Int(1), c.Float(2))) },
-		"make_timestamp":               func(c *Call) error { return retTS(c)(makeTimestamp(c)) },
-		"make_timestamptz":             func(c *Call) error { return makeTimestampTZ(c, c.loc(), nil) },
-		"make_timestamptz_at_timezone": func(c *Call) error { loc, err := namedZone(c, c.Str(6)); return makeTimestampTZ(c, loc, err) },
+		"make_date":        makeDate,
+		"make_time":        func(c *Call) error { return retTS(c)(makeTime(c.Int(0), c.Int(1), c.Float(2))) },
+		"make_timestamp":   func(c *Call) error { return retTS(c)(makeTimestamp(c)) },
+		"make_timestamptz": func(c *Call) error { return makeTimestampTZ(c, c.loc(), nil) },
+		"make_timestamptz_at_timezone": func(c *Call) error {
+			if _, err := makeTimestamp(c); err != nil {
+				return err
+			}
+			loc, err := namedZone(c, c.Str(6))
+			return makeTimestampTZ(c, loc, err)
+		},
 	})
 	registerOverlaps()
 }
@@ -56,6 +65,9 @@ func namedZone(c *Call, name string) (*time.Location, error) {
 }
 
 func atZone(c *Call, f func(int64, *time.Location) int64) error {
+	if types.IsInfinite(c.Int(1)) {
+		return c.RetInt(c.Int(1))
+	}
 	loc, err := namedZone(c, c.Str(0))
 	if err != nil {
 		return err
@@ -63,16 +75,22 @@ func atZone(c *Call, f func(int64, *time.Location) int64) error {
 	return c.RetInt(f(c.Int(1), loc))
 }
 
-func atOffset(c *Call, sign int64) error {
+// zoneOffset reads an interval as a time zone, in whole seconds.
+func zoneOffset(c *Call) (int64, error) {
 	v := c.Interval(0)
 	if v.Months != 0 || v.Days != 0 {
-		return types.Errorf(types.CodeInvalidParameterValue, "interval time zone \"%s\" must not include months or days",
+		return 0, types.Errorf(types.CodeInvalidParameterValue, "interval time zone \"%s\" must not include months or days",
 			types.AppendInterval(nil, v, c.Ctx.Set()))
 	}
+	return v.Micros / types.MicrosPerSecond, nil
+}
+
+func atOffset(c *Call, sign int64) error {
 	if types.IsInfinite(c.Int(1)) {
 		return c.RetInt(c.Int(1))
 	}
-	return c.RetInt(c.Int(1) + sign*v.Micros)
+	sec, err := zoneOffset(c)
+	return retTS(c)(c.Int(1)+sign*sec*types.MicrosPerSecond, err)
 }
 
 func timetzZone(c *Call) error {
@@ -95,9 +113,6 @@ func shiftTimeTZ(c *Call, east int) error {
 func truncLocal(given string, ts int64, typeName string) (int64, error) {
 	unit := unitName(given)
 	if types.IsInfinite(ts) {
-		if _, _, ok := truncUnit(unit, 0); !ok {
-			return 0, truncError(given, unit, typeName)
-		}
 		return ts, nil
 	}
 	out, _, ok := truncUnit(unit, ts)
@@ -174,6 +189,9 @@ func truncTZ(c *Call, loc *time.Location) error {
 }
 
 func truncNamedZone(c *Call) error {
+	if types.IsInfinite(c.Int(1)) {
+		return c.RetInt(c.Int(1))
+	}
 	loc, err := namedZone(c, c.Str(2))
 	if err != nil {
 		return err
@@ -227,7 +245,11 @@ func dateBin(c *Call) error {
 func makeDate(c *Call) error {
 	d, ok := civilDay(c.Int(0), c.Int(1), c.Int(2))
 	if !ok {
-		return types.Errorf(types.CodeDatetimeFieldOverflow, "date field value out of range: %d-%02d-%02d", c.Int(0), c.Int(1), c.Int(2))
+		y := c.Int(0)
+		if y < 0 {
+			y++ // as the message of PostgreSQL has it
+		}
+		return types.Errorf(types.CodeDatetimeFieldOverflow, "date field value out of range: %d-%02d-%02d", y, c.Int(1), c.Int(2))
 	}
 	if !types.ValidDate(d) {
 		return types.Errorf(types.CodeDatetimeFieldOverflow, "date out of range: %d-%02d-%02d", c.Int(0), c.Int(1), c.Int(2))
@@ -237,8 +259,11 @@ func makeDate(c *Call) error {
 
 // civilDay checks a date; negative years are BC.
 func civilDay(y, m, d int64) (int64, bool) {
-	if y == 0 || m < 1 || m > 12 || d < 1 || y > 6000000 || y < -6000000 {
+	if y == 0 || m < 1 || m > 12 || d < 1 {
 		return 0, false
+	}
+	if y > 6000000 || y < -6000000 {
+		return 1 << 40, true // no valid date
 	}
 	if y < 0 {
 		y++
@@ -250,7 +275,7 @@ func civilDay(y, m, d int64) (int64, bool) {
 }
 
 func makeTime(h, m int64, sec float64) (int64, error) {
-	bad := math.IsNaN(sec) || h < 0 || m < 0 || m > 59 || sec < 0 || sec > 60 || h > 24 || h == 24 && (m > 0 || sec > 0)
+	bad := math.IsNaN(sec) || h < 0 || m < 0 || m > 59 || math.RoundToEven(sec*1e6) < 0 || sec > 60 || h > 24 || h == 24 && (m > 0 || sec > 0)
 	if bad {
 		return 0, types.Errorf(types.CodeDatetimeFieldOverflow, "time field value out of range: %d:%02d:%s", h, m, cSeconds(sec))
 	}
@@ -259,6 +284,9 @@ func makeTime(h, m int64, sec float64) (int64, error) {
 
 // cSeconds prints seconds as C's %02g does.
 func cSeconds(f float64) string {
+	if math.IsInf(f, 0) || math.IsNaN(f) {
+		return string(types.AppendTextFloat(nil, types.Float8OID, f, nil))
+	}
 	s := strconv.FormatFloat(f, 'g', 6, 64)
 	if len(s) < 2 {
 		s = "0" + s
@@ -270,6 +298,9 @@ func makeTimestamp(c *Call) (int64, error) {
 	d, ok := civilDay(c.Int(0), c.Int(1), c.Int(2))
 	if !ok {
 		return 0, types.Errorf(types.CodeDatetimeFieldOverflow, "date field value out of range: %d-%02d-%02d", c.Int(0), c.Int(1), c.Int(2))
+	}
+	if d == 1<<40 {
+		return 0, types.Errorf(types.CodeDatetimeFieldOverflow, "date out of range: %d-%02d-%02d", c.Int(0), c.Int(1), c.Int(2))
 	}
 	us, err := makeTime(c.Int(3), c.Int(4), c.Float(5))
 	if err != nil {

@@ -3,6 +3,7 @@ package types
 import (
 	"encoding/hex"
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
 )
@@ -69,6 +70,9 @@ func AppendTextFloat(b []byte, oid OID, v float64, st *Settings) []byte {
 		return appendG(b, v, prec, bits)
 	}
 	// PostgreSQL prints an exponent below 1e-4 and from 1e15 (1e6 for real).
+	if a := math.Abs(v); a >= 1<<24 && (bits == 32 || a >= 1<<53) {
+		return appendLargeFloat(b, v, bits)
+	}
 	abs := math.Abs(v)
 	expMax := 1e15
 	if bits == 32 {
@@ -79,6 +83,45 @@ func AppendTextFloat(b []byte, oid OID, v float64, st *Settings) []byte {
 		return strconv.AppendFloat(b, v, 'f', -1, bits)
 	}
 	return strconv.AppendFloat(b, v, 'e', -1, bits)
+}
+
+// appendLargeFloat prints a float above the exact integers. Shortest digits may
+// lie exactly between two floats there; PostgreSQL does not count on the reader
+// to round them to even, and prints more.
+func appendLargeFloat(b []byte, v float64, bits int) []byte {
+	s := strconv.FormatFloat(v, 'e', -1, bits)
+	for digits := 1; digits < 18 && isMidpoint(s, v, bits); digits++ {
+		if t := strconv.FormatFloat(v, 'e', digits, bits); len(t) > len(s) && !strings.Contains(t, "0e") {
+			s = t
+		}
+	}
+	if a := math.Abs(v); bits == 64 && a < 1e15 || bits == 32 && a < 1e6 {
+		return strconv.AppendFloat(b, v, 'f', -1, bits)
+	}
+	return append(b, s...)
+}
+
+// isMidpoint reports whether decimal s lies exactly between v and a neighbour.
+func isMidpoint(s string, v float64, bits int) bool {
+	exact, _, err := big.ParseFloat(s, 10, 2000, big.ToNearestEven)
+	if err != nil {
+		return false
+	}
+	for _, dir := range []float64{math.Inf(1), math.Inf(-1)} {
+		o := math.Nextafter(v, dir)
+		if bits == 32 {
+			o = float64(math.Nextafter32(float32(v), float32(dir)))
+		}
+		if math.IsInf(o, 0) {
+			continue
+		}
+		mid := new(big.Float).SetPrec(2000).SetFloat64(v)
+		mid.Add(mid, new(big.Float).SetPrec(2000).SetFloat64(o)).Quo(mid, big.NewFloat(2))
+		if exact.Cmp(mid) == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // appendG prints like C's %.*g: trailing zeros dropped, two exponent digits.

@@ -52,12 +52,7 @@ func NumericSqrt(n Numeric) (Numeric, error) {
 		return n, errSqrt
 	}
 	w, _ := n.group()
-	var sweight int
-	if w >= 0 {
-		sweight = (w+1)*4/2 - 1
-	} else {
-		sweight = 1 - (-w*4+1)/2 - 1
-	}
+	sweight := (w+1)*4/2 - 1
 	scale := clampScale(minSigDigits-sweight, n.Scale)
 	// One more digit decides the rounding; the rest only matters if it is not
 	// zero, and a square root that ends in 5 exactly has a zero rest.
@@ -194,6 +189,9 @@ func lnDecimal(n Numeric, digits int) (*apd.Decimal, error) {
 func NumericLog(base, n Numeric) (Numeric, error) {
 	if base.IsNaN() || n.IsNaN() {
 		return NumericNaN, nil
+	}
+	if n.Scale == ScaleNegInf {
+		return n, lnArgument(n)
 	}
 	if err := lnArgument(base); err != nil {
 		return n, err

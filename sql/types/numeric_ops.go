@@ -396,7 +396,7 @@ func (n Numeric) cut(decimals int, round bool) Numeric {
 	if n.Scale < 0 {
 		return n
 	}
-	decimals = min(max(decimals, -2000), 2000)
+	decimals = min(max(decimals, -maxIntegerDigits), maxNumericScale)
 	if decimals >= int(n.Scale) {
 		if v, ok := n.rescaleUp(int16(decimals)); ok {
 			return Numeric{Coef: v, Scale: int16(decimals)}

@@ -29,8 +29,7 @@ func NumericPower(base, exp Numeric) (Numeric, error) {
 	return powerGeneral(base, exp)
 }
 
-// powerInt raises to an integer power. The scale keeps 16 significant digits
-// by an estimate of the result's magnitude.
+// powerInt raises to an integer power.
 func powerInt(base, exp Numeric, e int64) (Numeric, error) {
 	switch e {
 	case 0:
@@ -41,13 +40,13 @@ func powerInt(base, exp Numeric, e int64) (Numeric, error) {
 	}
 	lead, weight := leadingDigits(base)
 	f := float64(e) * (math.Log10(lead) + float64(weight))
-	if f > (maxIntegerDigits+1)*1.0 {
+	if f > maxIntegerDigits+1 {
 		return base, errNumericOverflow
 	}
-	if f+1 < -maxNumericScale {
-		return Numeric{Scale: int16(maxDisplayScale)}, nil
+	scale := clampScale(minSigDigits, base.Scale, exp.Scale)
+	if f+1 < -float64(scale) {
+		return Numeric{Scale: int16(scale)}, nil
 	}
-	scale := clampScale(minSigDigits-int(f), base.Scale, exp.Scale)
 	switch e {
 	case 1:
 		return base.Round(scale), nil
@@ -109,6 +108,9 @@ func powerGeneral(base, exp Numeric) (Numeric, error) {
 		return base, errNumericOverflow
 	}
 	scale := clampScale(minSigDigits-int(math.Max(val, -2000)), base.Scale, exp.Scale)
+	if val < -float64(scale)-2 {
+		return Numeric{Scale: int16(scale)}, nil
+	}
 	r, err := powerByApd(base, exp, scale, val)
 	if neg {
 		r = r.Neg()

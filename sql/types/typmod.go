@@ -13,10 +13,14 @@ func ApplyMod(d Datum, t Type, explicit bool) (Datum, error) {
 		return d, nil
 	}
 	switch t.OID {
-	case VarCharOID:
+	case VarCharOID, BPCharOID:
+		if t.Mod < 4 {
+			return d, nil
+		}
+		if t.OID == BPCharOID {
+			return fitBPChar(d, int(t.Mod)-4, explicit)
+		}
 		return fitVarChar(d, int(t.Mod)-4, explicit)
-	case BPCharOID:
-		return fitBPChar(d, int(t.Mod)-4, explicit)
 	case NumericOID:
 		n, err := ApplyNumericMod(d.Numeric(), t.Mod)
 		return NewNumeric(n), err
@@ -88,6 +92,9 @@ func tooLong(name string, n int) error {
 	return Errorf(CodeStringDataRightTruncation, "value too long for type %s(%d)", name, n)
 }
 
+// maxCharLength is the greatest length a column may declare.
+const maxCharLength = 10485760
+
 func fitBPChar(d Datum, n int, explicit bool) (Datum, error) {
 	s := d.Str()
 	cut, whole := cutChars(s, n)
@@ -96,6 +103,9 @@ func fitBPChar(d Datum, n int, explicit bool) (Datum, error) {
 			return Null, tooLong("character", n)
 		}
 		return NewString(s[:cut]), nil
+	}
+	if n > maxCharLength {
+		return Null, Errorf(CodeProgramLimitExceeded, "length for type character cannot exceed %d", maxCharLength)
 	}
 	if pad := n - utf8.RuneCountInString(s); pad > 0 {
 		return NewString(s + strings.Repeat(" ", pad)), nil
