@@ -352,6 +352,12 @@ func (ev *evaluation) enter() error {
 	}
 	var err error
 	if ev.lease, err = ev.rng.CheckLease(ev.readTS.Forward(ev.writeTS)); err != nil {
+		var elsewhere *api.NotLeaseholderError
+		if errors.As(err, &elsewhere) {
+			// Locks count at the leaseholder only. One that was taken here since the
+			// lease was lost would stop others who come too late until it expires.
+			ev.m.ReleaseTxn(ev.txn.ID, nil, nil)
+		}
 		return err
 	}
 	ev.eng, ev.space = ev.rng.Engine(), ev.rng.Space()
