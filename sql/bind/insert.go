@@ -268,10 +268,16 @@ func (w *writer) onConflict(n *ast.OnConflictClause) error {
 		return err
 	}
 	w.m.Conflict = oc
+	if n.Infer == nil && n.Location < 0 && len(oc.Arbiters) == 0 {
+		// A table without a unique key has no conflicts.
+		w.m.Conflict = nil
+		return nil
+	}
 	if n.Action != ast.ONCONFLICT_UPDATE {
 		return nil
 	}
-	if len(oc.Arbiters) == 0 || n.Infer == nil {
+	// MySQL's grammar, which has no position for the clause, means any unique key.
+	if len(oc.Arbiters) == 0 || n.Infer == nil && n.Location >= 0 {
 		return types.Errorf(types.CodeSyntaxError, "ON CONFLICT DO UPDATE requires inference specification or constraint name").
 			WithHint("For example, ON CONFLICT (column_name).").At(position(n.Location))
 	}

@@ -1,6 +1,8 @@
 package opt
 
 import (
+	"strings"
+
 	"github.com/pamirdb/pamir/sql/expr"
 	"github.com/pamirdb/pamir/sql/pgfacts"
 	"github.com/pamirdb/pamir/sql/types"
@@ -46,8 +48,48 @@ func anyVolatile(es []expr.Expr) bool {
 	return false
 }
 
-// leakproofFuncs never raise an error whatever their arguments; conditions made
-// of them may be evaluated earlier than written.
+// needsHost reports whether e calls what only the session's own node can
+// answer: functions and reg types that look into the catalog or the session.
+func needsHost(e expr.Expr) bool {
+	found := false
+	expr.Walk(e, func(n expr.Expr) bool {
+		switch n := n.(type) {
+		case *expr.FuncExpr:
+			p, ok := pgfacts.ProcByOID(n.Func)
+			found = found || !ok || p.Volatile != 'i' && hostFunc(p.Name)
+		case *expr.CoerceViaIO:
+			found = found || isReg(n.Typ.OID) || isReg(n.Arg.Type().OID)
+		}
+		return !found
+	})
+	return found
+}
+
+func hostFunc(name string) bool {
+	for _, prefix := range []string{"pg_", "has_", "to_reg", "txid_", "current_s", "inet_"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	switch name {
+	case "obj_description", "col_description", "shobj_description", "format_type", "version", "row_security_active",
+		"regclass", "currval", "lastval":
+		return true
+	}
+	return false
+}
+
+func isReg(t types.OID) bool {
+	switch t {
+	case types.RegClassOID, types.RegTypeOID, types.RegProcOID, types.RegProcedureOID, types.RegNamespaceOID, types.RegRoleOID,
+		types.RegOperOID, types.RegOperatorOID, types.RegConfigOID, types.RegDictionaryOID, types.RegCollationOID:
+		return true
+	}
+	return false
+}
+
+// mayRaiseOps are the operators that can raise an error for some operands; those
+// that are not listed cannot.
 var mayRaiseOps = map[string]bool{
 	"/": true, "%": true, "+": true, "-": true, "*": true, "^": true, "|/": true, "||/": true, "!": true, "@": true,
 	"<<": false, ">>": false, "&": false, "|": false, "#": false, "~": true, "!~": true, "~*": true, "!~*": true,
@@ -70,7 +112,7 @@ func mayRaise(e expr.Expr) bool {
 	return raises
 }
 
-// strict reports whether e cannot be true when all columns of cols are NULL:
+// rejectsNull reports whether e cannot be true when all columns of cols are NULL:
 // such a condition turns outer joins into inner ones.
 func rejectsNull(e expr.Expr, isNull func(expr.ColID) bool) bool {
 	switch n := e.(type) {

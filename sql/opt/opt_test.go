@@ -56,7 +56,7 @@ func (c *testCatalog) run(t *testing.T, d *datadriven.TestData) string {
 		}
 		return strings.Join(plan.ExplainText(p, plan.ExplainOptions{}, nil), "\n") + "\n" + describe(p)
 	}
-	p, err := c.prepare(d.Input, *o)
+	p, err := c.prepareIn(d.Input, *o, d.HasArg("mysql"))
 	if err != nil {
 		return formatError(d.Input, err)
 	}
@@ -74,7 +74,17 @@ func (c *testCatalog) run(t *testing.T, d *datadriven.TestData) string {
 }
 
 func (c *testCatalog) prepare(sql string, o Options) (*plan.Plan, error) {
+	return c.prepareIn(sql, o, false)
+}
+
+func (c *testCatalog) prepareIn(sql string, o Options, mysql bool) (*plan.Plan, error) {
 	st, _, err := parse.ParseOne(sql)
+	if mysql {
+		var all []parse.Statement
+		if all, err = parse.ParseMySQL(sql); err == nil {
+			st = all[0]
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

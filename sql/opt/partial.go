@@ -79,7 +79,7 @@ func (c *optimizer) partial(a *plan.Aggregate, s *plan.Scan) {
 
 // splits reports whether a call can be computed in parts.
 func splits(a *expr.AggRef) bool {
-	if a.Distinct || len(a.OrderBy) > 0 || len(a.Direct) > 0 || !mergeable[a.Name] || isVolatile(a) || expr.HasSubquery(a) {
+	if a.Distinct || len(a.OrderBy) > 0 || len(a.Direct) > 0 || !mergeable[a.Name] || isVolatile(a) || needsHost(a) || expr.HasSubquery(a) {
 		return false
 	}
 	if a.Filter == nil {

@@ -23,6 +23,9 @@ type Options struct {
 	ParseView func(query string) (ast.Node, error)
 	// Stats returns a table's statistics, or nil.
 	Stats func(table types.OID) *stats.Table
+	// Values are those of $1, $2, ... for a custom plan, which is good for them
+	// alone; nil makes a generic one.
+	Values []types.Datum
 	// Naive skips all rules: for comparing answers.
 	Naive bool
 }
@@ -62,12 +65,30 @@ func Prepare(ctx context.Context, stmt ast.Node, r catalog.Resolver, o Options) 
 		finish(p)
 		return p, nil
 	}
+	if o.Values != nil {
+		withValues(p, o.Values)
+	}
 	c := &optimizer{opts: o, next: res.NextCol}
 	if !o.Naive {
 		p.Root = c.optimize(p.Root)
 	}
 	finish(p)
 	return p, nil
+}
+
+// withValues puts the values of parameters in their places.
+func withValues(p *plan.Plan, values []types.Datum) {
+	p.Flags.Uncacheable = true
+	plan.Walk(p.Root, func(n plan.Node) {
+		plan.MapScalars(n, func(e plan.Scalar) plan.Scalar {
+			return expr.Rewrite(e, func(x expr.Expr) expr.Expr {
+				if v, ok := x.(*expr.Param); ok && v.Kind == expr.ParamExternal && v.Num < len(values) {
+					return &expr.Const{Value: values[v.Num], Typ: v.Typ, Location: v.Location}
+				}
+				return x
+			})
+		})
+	})
 }
 
 // optimizer carries what rules need.

@@ -69,7 +69,15 @@ func takeSafe(dst *[]plan.Scalar, conds []expr.Expr) (stay []expr.Expr) {
 }
 
 func pushScan(x *plan.Scan, conds []expr.Expr) plan.Node {
-	return filter(x, takeSafe(&x.Filter, conds))
+	var stay, local []expr.Expr
+	for _, e := range conds {
+		if needsHost(e) {
+			local = append(local, e)
+		} else {
+			stay = append(stay, e)
+		}
+	}
+	return filter(x, append(takeSafe(&x.Filter, stay), local...))
 }
 
 // pushProject moves conditions below a projection by putting the expressions in
