@@ -433,7 +433,7 @@ func (a *extremeAgg) replaceBytes(b []byte, g int) {
 // Update implements Aggregator.
 func (a *extremeAgg) Update(_ *Ctx, args []*vec.Vector, sel []int32, n int, groups []int32) error {
 	v := args[0]
-	if v.Repr == types.Int64 && !v.HasNulls() && sel == nil && groups == nil && !v.Const && n > 0 {
+	if v.Repr == types.Int64 && a.oid != types.XID8OID && a.oid != types.PgLSNOID && !v.HasNulls() && sel == nil && groups == nil && !v.Const && n > 0 {
 		best := 0
 		for i, x := range v.Ints[:n] {
 			if a.sign > 0 && x > v.Ints[best] || a.sign < 0 && x < v.Ints[best] {

@@ -58,25 +58,29 @@ type moments struct {
 	n, sx, sxx, sy, syy, sxy float64
 }
 
-func (m *moments) addX(x float64) {
-	n := m.n
+func (m *moments) addX(x float64) error {
+	n, old := m.n, m.sx
 	m.n++
 	m.sx += x
 	if n > 0 {
 		t := x*m.n - m.sx
 		m.sxx += t * t / (m.n * n)
-		if math.IsInf(m.sxx, 0) && !math.IsInf(x, 0) && !math.IsInf(m.sx, 0) {
-			m.sxx = math.Inf(1)
+		if math.IsInf(m.sx, 0) || math.IsInf(m.sxx, 0) {
+			if !math.IsInf(old, 0) && !math.IsInf(x, 0) {
+				return errFloatOverflow
+			}
+			m.sxx = math.NaN()
 		}
-		return
+		return nil
 	}
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		m.sxx = math.NaN()
 	}
+	return nil
 }
 
-func (m *moments) addXY(y, x float64) {
-	n := m.n
+func (m *moments) addXY(y, x float64) error {
+	n, oldX, oldY := m.n, m.sx, m.sy
 	m.n++
 	m.sx += x
 	m.sy += y
@@ -86,7 +90,22 @@ func (m *moments) addXY(y, x float64) {
 		m.sxx += tx * tx * scale
 		m.syy += ty * ty * scale
 		m.sxy += tx * ty * scale
-		return
+		inf := func(f float64) bool { return math.IsInf(f, 0) }
+		if inf(m.sx) || inf(m.sxx) || inf(m.sy) || inf(m.syy) || inf(m.sxy) {
+			if (inf(m.sx) || inf(m.sxx)) && !inf(oldX) && !inf(x) || (inf(m.sy) || inf(m.syy)) && !inf(oldY) && !inf(y) ||
+				inf(m.sxy) && !inf(oldX) && !inf(x) && !inf(oldY) && !inf(y) {
+				return errFloatOverflow
+			}
+			nan := func(f *float64) {
+				if inf(*f) {
+					*f = math.NaN()
+				}
+			}
+			nan(&m.sxx)
+			nan(&m.syy)
+			nan(&m.sxy)
+		}
+		return nil
 	}
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		m.sxx, m.sxy = math.NaN(), math.NaN()
@@ -94,6 +113,7 @@ func (m *moments) addXY(y, x float64) {
 	if math.IsNaN(y) || math.IsInf(y, 0) {
 		m.syy, m.sxy = math.NaN(), math.NaN()
 	}
+	return nil
 }
 
 func (m *moments) merge(o *moments) {
@@ -117,11 +137,9 @@ func newMoments(args int, result func(*moments) (float64, bool)) Aggregator {
 	a := &stateAgg[moments]{notNull: args}
 	a.update = func(_ *Ctx, m *moments, vs []*vec.Vector, i int) error {
 		if args == 1 {
-			m.addX(vs[0].Float(i))
-		} else {
-			m.addXY(vs[0].Float(i), vs[1].Float(i))
+			return m.addX(vs[0].Float(i))
 		}
-		return nil
+		return m.addXY(vs[0].Float(i), vs[1].Float(i))
 	}
 	a.final = func(_ *Ctx, m *moments, out *vec.Vector) error {
 		if f, ok := result(m); ok {

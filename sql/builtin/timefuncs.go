@@ -246,7 +246,7 @@ func makeDate(c *Call) error {
 	d, ok := civilDay(c.Int(0), c.Int(1), c.Int(2))
 	if !ok {
 		y := c.Int(0)
-		if y < 0 {
+		if y < 0 && y != math.MinInt32 {
 			y++ // as the message of PostgreSQL has it
 		}
 		return types.Errorf(types.CodeDatetimeFieldOverflow, "date field value out of range: %d-%02d-%02d", y, c.Int(1), c.Int(2))
@@ -259,7 +259,7 @@ func makeDate(c *Call) error {
 
 // civilDay checks a date; negative years are BC.
 func civilDay(y, m, d int64) (int64, bool) {
-	if y == 0 || m < 1 || m > 12 || d < 1 {
+	if y == 0 || y == math.MinInt32 || m < 1 || m > 12 || d < 1 {
 		return 0, false
 	}
 	if y > 6000000 || y < -6000000 {

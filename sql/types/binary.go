@@ -18,6 +18,9 @@ func AppendBinary(b []byte, oid OID, d Datum, st *Settings) []byte {
 		if oid == Float4OID {
 			return be.AppendUint32(b, math.Float32bits(float32(d.Float())))
 		}
+		if f := d.Float(); f != f {
+			return be.AppendUint64(b, 0x7ff8000000000000) // one NaN for all
+		}
 		return be.AppendUint64(b, uint64(d.i))
 	case Numerics:
 		return appendNumericBinary(b, d.Numeric())

@@ -100,6 +100,9 @@ func (p *dtParser) number() bool {
 		p.pos = start
 		return p.clock()
 	case (c == '-' || c == '/' || c == '.') && !p.haveDate && p.at(1) != 0:
+		if c == '.' && len(d) == 4 && p.yearAndDay(d) {
+			return true
+		}
 		if c == '.' && p.dotIsFraction(d) {
 			break
 		}
@@ -158,7 +161,26 @@ func (p *dtParser) separated(sep byte) bool {
 	return n >= 2
 }
 
-// dayOfYear handles 2003.123.
+// yearAndDay reads 2003.123, the position being at the point.
+func (p *dtParser) yearAndDay(year string) bool {
+	rest := p.s[p.pos+1:]
+	if len(rest) < 3 || !isDigit(rest[0]) || !isDigit(rest[1]) || !isDigit(rest[2]) || len(rest) > 3 && (isDigit(rest[3]) || rest[3] == '.') {
+		return false
+	}
+	y, err := strconv.Atoi(year)
+	if err != nil {
+		return false
+	}
+	p.pos++
+	day, err := strconv.Atoi(p.digits())
+	if err != nil {
+		return false
+	}
+	p.nums = append(p.nums, dtNumber{y, 4})
+	return p.dayOfYear(day)
+}
+
+// dayOfYear takes the second number for the day of the year.
 func (p *dtParser) dayOfYear(v int) bool {
 	y, m, d := CivilFromDays(DaysFromCivil(p.nums[0].v, 1, 1) + int64(v) - 1)
 	p.year, p.month, p.day = y, m, d
@@ -399,8 +421,10 @@ func (p *dtParser) zoneWord(start int, w string) bool {
 	w = p.s[start:p.pos]
 	loc, ok := findLocation(w)
 	if !ok {
-		p.badZone = w
-		return strings.IndexByte(w, '/') > 0
+		if strings.IndexByte(w, '/') > 0 {
+			p.badZone = w
+		}
+		return p.badZone != ""
 	}
 	p.haveZone, p.zoneLoc = true, loc
 	return true

@@ -178,7 +178,7 @@ func parseBytea(s string) (Datum, error) {
 			out = append(out, (s[i+1]-'0')<<6|(s[i+2]-'0')<<3|(s[i+3]-'0'))
 			i += 3
 		default:
-			return Null, syntaxError("bytea", s)
+			return Null, Errorf(CodeInvalidTextRepresentation, "invalid input syntax for type bytea")
 		}
 	}
 	return NewBytes(out), nil

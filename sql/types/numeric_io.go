@@ -200,6 +200,9 @@ func appendNumericBinary(b []byte, n Numeric) []byte {
 		sign := map[int16]uint16{ScaleNaN: numericNaN, ScalePosInf: numericPosInf, ScaleNegInf: numericNegInf}[n.Scale]
 		b = append(b, 0, 0, 0, 0)
 		b = be.AppendUint16(b, sign)
+		if n.Scale != ScaleNaN {
+			return append(b, 0, 0x20) // a leftover of PostgreSQL's own form
+		}
 		return append(b, 0, 0)
 	}
 	ds := new(big.Int).Abs(n.Int()).String()
