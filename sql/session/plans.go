@@ -155,7 +155,7 @@ func plannable(n ast.Node) bool {
 	switch x := n.(type) {
 	case *ast.SelectStmt:
 		return x.IntoClause == nil
-	case *ast.InsertStmt, *ast.UpdateStmt, *ast.DeleteStmt, *ast.MergeStmt:
+	case *ast.InsertStmt, *ast.UpdateStmt, *ast.DeleteStmt:
 		return true
 	}
 	return false

@@ -202,7 +202,7 @@ func (s *Server) Find(pid int32) (*Session, bool) {
 func (s *Server) Statements() []pgcatalog.Statement {
 	var out []pgcatalog.Statement
 	for _, x := range s.stats.Snapshot() {
-		out = append(out, pgcatalog.Statement{Query: x.Fingerprint, Database: x.Database, Calls: x.Calls, Errors: x.Errors,
+		out = append(out, pgcatalog.Statement{Query: x.Query, Database: x.Database, Calls: x.Calls, Errors: x.Errors,
 			Rows: x.Rows, Retries: x.Retries, MeanSeconds: x.Mean.Seconds(), P50Seconds: x.P50.Seconds(), P99Seconds: x.P99.Seconds(),
 			CallsPerSecond: x.Rate})
 	}

@@ -21,7 +21,6 @@ func (s *Session) Exec(ctx context.Context, sql string, w ResultWriter) error {
 	s.begin(ctx, sql)
 	defer s.end()
 	if s.dialect() == "postgres" {
-		s.keyBuf, s.lits, _ = s.keyBuf, s.lits, false
 		key, lits, ok := parse.Template(sql, s.planKey(s.keyBuf[:0]), s.lits[:0])
 		s.keyBuf, s.lits = key, lits
 		if ok {

@@ -67,7 +67,8 @@ func (s *Session) enter() {
 	if !s.t.use.Valid() {
 		s.t.use = s.srv.store.Acquire()
 		s.t.started, s.t.time = now, s.t.stmtTime
-		s.set.SetNow(s.t.time)
+		st := s.set.Types()
+		st.Now, st.Names = s.t.time, (*names)(s)
 		if !s.t.isoSet {
 			s.t.iso, s.t.readOnly = s.isolation(), s.set.Bool("default_transaction_read_only")
 		}

@@ -1,16 +1,6 @@
-// Package stmtstats counts statements by fingerprint: how often they run, how
-// long they take, how often they fail.
-//
-// It owns the figures and their bounds; it refuses to normalize statements.
-//
-// Invariants:
-//  1. Recording takes one short lock of one shard and allocates nothing for a
-//     statement that is known.
-//  2. At most maxStatements are kept; what comes later counts as «other».
 package stmtstats
 
 import (
-	"hash/maphash"
 	"math/bits"
 	"sort"
 	"sync"
@@ -18,155 +8,172 @@ import (
 	"time"
 )
 
+// MaxStatements bounds how many statements are told apart.
+const MaxStatements = 5000
+
+// Other is the text under which statements past the bound are counted.
+const Other = "(other statements)"
+
+// window is how many seconds a rate looks back.
+const window = 10
+
+// buckets of latencies: powers of two of microseconds, each in four parts.
 const (
-	maxStatements = 5000
-	shards        = 16
-	buckets       = 40 // by powers of two of nanoseconds
-	window        = 10 // seconds that a rate looks back
+	subBuckets = 4
+	nBuckets   = 36 * subBuckets
 )
 
-// Stat is a statement's figures.
+// Stat is the figures of one statement.
 type Stat struct {
-	Fingerprint, Database        string
-	Calls, Errors, Rows, Retries int64
-	Mean, P50, P99               time.Duration
-	// Rate is calls a second over the last seconds.
-	Rate float64
+	Fingerprint, Database string
+	Calls, Errors, Rows   int64
+	Retries               int64
+	Mean, P50, P99        time.Duration
+	Rate                  float64 // calls per second over the last seconds
 }
 
-type key struct{ fingerprint, database string }
+type key struct{ query, database string }
 
+// entry is the counters of one statement.
 type entry struct {
-	calls, errors, rows, retries int64
-	total                        time.Duration
-	hist                         [buckets]uint32
-	perSecond                    [window]uint32
-	second                       int64
+	calls, errors, rows, retries, nanos atomic.Int64
+	hist                                [nBuckets]atomic.Uint32
+	// ring counts calls by second; a slot belongs to the second in its stamp.
+	ring [window + 2]slot
 }
 
-type shard struct {
-	mu sync.Mutex
-	m  map[key]*entry
-}
+type slot struct{ second, calls atomic.Int64 }
 
-// Collector collects figures; it is safe for concurrent use.
+// Collector counts. Its methods are safe for concurrent use.
 type Collector struct {
-	seed   maphash.Seed
-	count  atomic.Int64
-	shards [shards]shard
-	start  time.Time
+	entries sync.Map // key -> *entry
+	count   atomic.Int64
+	start   time.Time
+	total   entry
 }
 
 // New returns an empty collector.
-func New() *Collector {
-	c := &Collector{seed: maphash.MakeSeed(), start: time.Now()}
-	for i := range c.shards {
-		c.shards[i].m = map[key]*entry{}
-	}
-	return c
-}
+func New() *Collector { return &Collector{start: time.Now()} }
 
 // Record counts one execution.
-func (c *Collector) Record(fingerprint, database string, d time.Duration, rows int64, failed bool, retries int) {
-	now := int64(time.Since(c.start) / time.Second)
-	s := &c.shards[maphash.String(c.seed, fingerprint)%shards]
-	k := key{fingerprint, database}
-	s.mu.Lock()
-	e := s.m[k]
-	if e == nil {
-		if c.count.Add(1) > maxStatements {
-			c.count.Add(-1)
-			k = key{"other", ""}
-			e = s.m[k]
-		}
-		if e == nil {
-			e = &entry{}
-			s.m[k] = e
-		}
-	}
-	e.add(now, d, rows, failed, retries)
-	s.mu.Unlock()
+func (c *Collector) Record(query, database string, d time.Duration, rows int64, failed bool, retries int) {
+	second := int64(time.Since(c.start) / time.Second)
+	c.find(query, database).add(second, d, rows, failed, retries)
+	c.total.add(second, d, rows, failed, retries)
 }
 
-func (e *entry) add(now int64, d time.Duration, rows int64, failed bool, retries int) {
-	e.calls++
-	e.rows += rows
-	e.retries += int64(retries)
+func (c *Collector) find(query, database string) *entry {
+	k := key{query, database}
+	if e, ok := c.entries.Load(k); ok {
+		return e.(*entry)
+	}
+	if c.count.Load() >= MaxStatements {
+		k = key{Other, ""}
+	}
+	e, loaded := c.entries.LoadOrStore(k, &entry{})
+	if !loaded {
+		c.count.Add(1)
+	}
+	return e.(*entry)
+}
+
+func (e *entry) add(second int64, d time.Duration, rows int64, failed bool, retries int) {
+	e.calls.Add(1)
+	e.nanos.Add(int64(d))
+	if rows != 0 {
+		e.rows.Add(rows)
+	}
 	if failed {
-		e.errors++
+		e.errors.Add(1)
 	}
-	e.total += d
-	e.hist[min(bits.Len64(uint64(max(d, 0))), buckets-1)]++
-	e.roll(now)
-	e.perSecond[now%window]++
+	if retries != 0 {
+		e.retries.Add(int64(retries))
+	}
+	e.hist[bucket(d)].Add(1)
+	s := &e.ring[second%int64(len(e.ring))]
+	if old := s.second.Load(); old != second && s.second.CompareAndSwap(old, second) {
+		s.calls.Store(0)
+	}
+	s.calls.Add(1)
 }
 
-// roll empties the seconds that have passed since the last call.
-func (e *entry) roll(now int64) {
-	for t := max(e.second+1, now-window+1); t <= now; t++ {
-		e.perSecond[t%window] = 0
+// bucket maps a latency to its place in the histogram.
+func bucket(d time.Duration) int {
+	us := uint64(max(d.Microseconds(), 1))
+	exp := bits.Len64(us) - 1
+	sub := 0
+	if exp >= 2 {
+		sub = int(us>>(exp-2)) & (subBuckets - 1)
 	}
-	e.second = max(e.second, now)
+	return min(exp*subBuckets+sub, nBuckets-1)
 }
 
-func (e *entry) stat(k key, now int64) Stat {
-	e.roll(now)
-	var recent uint32
-	for _, n := range e.perSecond {
-		recent += n
+// upper is the largest latency of a bucket.
+func upper(b int) time.Duration {
+	exp, sub := b/subBuckets, b%subBuckets
+	if exp < 2 {
+		return time.Duration(uint64(2)<<exp-1) * time.Microsecond
 	}
-	s := Stat{Fingerprint: k.fingerprint, Database: k.database, Calls: e.calls, Errors: e.errors, Rows: e.rows, Retries: e.retries,
-		P50: e.quantile(0.5), P99: e.quantile(0.99), Rate: float64(recent) / float64(min(window, now+1))}
-	if e.calls > 0 {
-		s.Mean = e.total / time.Duration(e.calls)
+	return time.Duration((uint64(subBuckets+sub+1)<<(exp-2))-1) * time.Microsecond
+}
+
+// rate is the calls per second of the last whole seconds.
+func (e *entry) rate(now int64) float64 {
+	var n int64
+	for i := range e.ring {
+		if s := e.ring[i].second.Load(); s < now && s >= now-window {
+			n += e.ring[i].calls.Load()
+		}
 	}
+	return float64(n) / float64(min(window, max(now, 1)))
+}
+
+func (e *entry) stat(now int64) Stat {
+	s := Stat{Calls: e.calls.Load(), Errors: e.errors.Load(), Rows: e.rows.Load(), Retries: e.retries.Load(), Rate: e.rate(now)}
+	if s.Calls > 0 {
+		s.Mean = time.Duration(e.nanos.Load() / s.Calls)
+	}
+	s.P50, s.P99 = e.quantile(0.5), e.quantile(0.99)
 	return s
 }
 
-// quantile estimates from the histogram: the middle of the bucket.
 func (e *entry) quantile(q float64) time.Duration {
-	want := int64(q * float64(e.calls))
-	for i, n := range e.hist {
-		if want -= int64(n); want < 0 {
-			if i == 0 {
-				return 0
-			}
-			return time.Duration(3) << (i - 1) / 2
+	var total int64
+	var counts [nBuckets]int64
+	for i := range e.hist {
+		counts[i] = int64(e.hist[i].Load())
+		total += counts[i]
+	}
+	want := int64(q*float64(total)) + 1
+	var sum int64
+	for i, n := range counts {
+		if sum += n; n > 0 && sum >= min(want, total) {
+			return upper(i)
 		}
 	}
 	return 0
 }
 
-// Snapshot returns all figures, most calls first.
+// Snapshot returns the figures, those with the most time spent first.
 func (c *Collector) Snapshot() []Stat {
 	now := int64(time.Since(c.start) / time.Second)
 	var out []Stat
-	for i := range c.shards {
-		s := &c.shards[i]
-		s.mu.Lock()
-		for k, e := range s.m {
-			out = append(out, e.stat(k, now))
-		}
-		s.mu.Unlock()
-	}
+	c.entries.Range(func(k, v any) bool {
+		s := v.(*entry).stat(now)
+		s.Query, s.Database = k.(key).query, k.(key).database
+		out = append(out, s)
+		return true
+	})
 	sort.Slice(out, func(i, j int) bool {
-		if out[i].Calls != out[j].Calls {
-			return out[i].Calls > out[j].Calls
+		a, b := out[i], out[j]
+		x, y := a.Mean*time.Duration(a.Calls), b.Mean*time.Duration(b.Calls)
+		if x != y {
+			return x > y
 		}
-		return out[i].Fingerprint < out[j].Fingerprint
+		return a.Query < b.Query
 	})
 	return out
 }
 
-// Totals adds up all statements.
-func (c *Collector) Totals() Stat {
-	var t Stat
-	for _, s := range c.Snapshot() {
-		t.Calls += s.Calls
-		t.Errors += s.Errors
-		t.Rows += s.Rows
-		t.Retries += s.Retries
-		t.Rate += s.Rate
-	}
-	return t
-}
+// Total returns the figures of all statements together.
+func (c *Collector) Total() Stat { return c.total.stat(int64(time.Since(c.start) / time.Second)) }

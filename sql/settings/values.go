@@ -1,0 +1,218 @@
+package settings
+
+import (
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pamirdb/pamir/sql/types"
+)
+
+// Values are one session's values. One goroutine uses them.
+type Values struct {
+	set     map[string]string // by lower-case name, what differs from the default
+	initial map[string]string // what RESET goes back to
+	local   *Snapshot         // what SET LOCAL has covered
+	types   *types.Settings
+
+	path      []string
+	stmt      time.Duration
+	lock      time.Duration
+	sealed    bool
+	isolation string
+	readOnly  bool
+}
+
+// Snapshot is a state to go back to.
+type Snapshot struct{ set map[string]string }
+
+// New returns the defaults.
+func New() *Values {
+	v := &Values{set: map[string]string{}, initial: map[string]string{}, types: types.DefaultSettings()}
+	v.derive()
+	return v
+}
+
+// Set changes a parameter; local lasts until the transaction ends.
+func (v *Values) Set(name, value string, local bool) error {
+	key := strings.ToLower(name)
+	d, ok := Lookup(key)
+	if !ok {
+		if !strings.Contains(key, ".") {
+			return types.Errorf(types.CodeUndefinedObject, "unrecognized configuration parameter \"%s\"", name)
+		}
+		v.put(key, value, local)
+		return nil
+	}
+	if d.Context == "internal" {
+		return types.Errorf(types.CodeCantChangeRuntimeParam, "parameter \"%s\" cannot be changed", d.Name)
+	}
+	canonical, err := d.canonical(value)
+	if err != nil {
+		return err
+	}
+	v.put(key, canonical, local)
+	v.derive()
+	return nil
+}
+
+func (v *Values) put(key, value string, local bool) {
+	if local && v.local == nil {
+		v.local = v.Snapshot()
+	}
+	if !local && v.local != nil {
+		v.local.set[key] = value
+	}
+	v.set[key] = value
+}
+
+// Get returns a parameter's value.
+func (v *Values) Get(name string) (string, bool) {
+	if x, ok := v.set[name]; ok {
+		return x, true
+	}
+	key := strings.ToLower(name)
+	if x, ok := v.set[key]; ok {
+		return x, true
+	}
+	if d, ok := Lookup(key); ok {
+		return d.Default, true
+	}
+	return "", false
+}
+
+// Bool returns a boolean parameter.
+func (v *Values) Bool(name string) bool {
+	if name == "default_transaction_read_only" {
+		return v.readOnly
+	}
+	x, _ := v.Get(name)
+	return x == "on"
+}
+
+// Seal makes the values as they are now what RESET goes back to.
+func (v *Values) Seal() { v.initial = maps.Clone(v.set) }
+
+// Reset sets a parameter back.
+func (v *Values) Reset(name string) error {
+	key := strings.ToLower(name)
+	d, ok := Lookup(key)
+	if !ok && !strings.Contains(key, ".") {
+		return types.Errorf(types.CodeUndefinedObject, "unrecognized configuration parameter \"%s\"", name)
+	}
+	if ok && d.Context == "internal" {
+		return types.Errorf(types.CodeCantChangeRuntimeParam, "parameter \"%s\" cannot be changed", d.Name)
+	}
+	if x, ok := v.initial[key]; ok {
+		v.set[key] = x
+	} else {
+		delete(v.set, key)
+	}
+	v.derive()
+	return nil
+}
+
+// ResetAll sets everything back.
+func (v *Values) ResetAll() {
+	v.set = maps.Clone(v.initial)
+	v.local = nil
+	v.derive()
+}
+
+// Snapshot returns the state.
+func (v *Values) Snapshot() *Snapshot { return &Snapshot{set: maps.Clone(v.set)} }
+
+// Restore goes back to a state.
+func (v *Values) Restore(s *Snapshot) {
+	v.set = maps.Clone(s.set)
+	v.derive()
+}
+
+// EndLocal ends the effect of SET LOCAL and reports whether there was any.
+func (v *Values) EndLocal() bool {
+	if v.local == nil {
+		return false
+	}
+	v.Restore(v.local)
+	v.local = nil
+	return true
+}
+
+// Types returns the settings that values are read and printed under. It stays
+// the same for the session's life.
+func (v *Values) Types() *types.Settings { return v.types }
+
+// StatementTimeout is statement_timeout, 0 for none.
+func (v *Values) StatementTimeout() time.Duration { return v.stmt }
+
+// LockTimeout is lock_timeout, 0 for none.
+func (v *Values) LockTimeout() time.Duration { return v.lock }
+
+// SearchPath lists the names of search_path.
+func (v *Values) SearchPath() []string { return v.path }
+
+// Isolation is default_transaction_isolation.
+func (v *Values) Isolation() string { return v.isolation }
+
+// derive computes what is asked for on every statement.
+func (v *Values) derive() {
+	get := func(name string) string { x, _ := v.Get(name); return x }
+	v.path = splitList(get("search_path"))
+	v.stmt, v.lock = millis(get("statement_timeout")), millis(get("lock_timeout"))
+	v.isolation = get("default_transaction_isolation")
+	v.readOnly = get("default_transaction_read_only") == "on"
+	t := v.types
+	style, order, _ := strings.Cut(get("DateStyle"), ", ")
+	t.DateStyle = map[string]types.DateStyle{"ISO": types.DateISO, "SQL": types.DateSQL, "Postgres": types.DatePostgres, "German": types.DateGerman}[style]
+	t.DateOrder = map[string]types.DateOrder{"MDY": types.OrderMDY, "DMY": types.OrderDMY, "YMD": types.OrderYMD}[order]
+	t.IntervalStyle = map[string]types.IntervalStyle{"postgres": types.IntervalPostgres, "postgres_verbose": types.IntervalPostgresVerbose,
+		"sql_standard": types.IntervalSQLStandard, "iso_8601": types.IntervalISO8601}[get("IntervalStyle")]
+	t.ByteaEscape = get("bytea_output") == "escape"
+	t.ExtraFloatDigits, _ = strconv.Atoi(get("extra_float_digits"))
+	t.TimeZoneName = get("TimeZone")
+	if loc, _, err := zone(t.TimeZoneName); err == nil {
+		t.Location = loc
+	}
+}
+
+func millis(s string) time.Duration {
+	d, ok := parseUnits(s, "ms")
+	if !ok {
+		return 0
+	}
+	return time.Duration(d) * time.Millisecond
+}
+
+// splitList splits a list of names; quoted ones keep their case.
+func splitList(s string) []string {
+	var out []string
+	for i := 0; i < len(s); {
+		switch c := s[i]; {
+		case c == ' ' || c == ',' || c == '\t':
+			i++
+		case c == '"':
+			var b strings.Builder
+			for i++; i < len(s); i++ {
+				if s[i] == '"' {
+					if i+1 < len(s) && s[i+1] == '"' {
+						i++
+					} else {
+						break
+					}
+				}
+				b.WriteByte(s[i])
+			}
+			i++
+			out = append(out, b.String())
+		default:
+			end := i
+			for end < len(s) && s[end] != ',' {
+				end++
+			}
+			out = append(out, strings.ToLower(strings.TrimSpace(s[i:end])))
+			i = end
+		}
+	}
+	return out
+}
