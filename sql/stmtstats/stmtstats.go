@@ -25,11 +25,11 @@ const (
 
 // Stat is the figures of one statement.
 type Stat struct {
-	Fingerprint, Database string
-	Calls, Errors, Rows   int64
-	Retries               int64
-	Mean, P50, P99        time.Duration
-	Rate                  float64 // calls per second over the last seconds
+	Query, Database     string
+	Calls, Errors, Rows int64
+	Retries             int64
+	Mean, P50, P99      time.Duration
+	Rate                float64 // calls per second over the last seconds
 }
 
 type key struct{ query, database string }
