@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -47,7 +48,9 @@ type Config struct {
 	// StoreDeadAfter is how long a node may be gone before its replicas are
 	// replaced.
 	StoreDeadAfter time.Duration
-	Logger         *slog.Logger
+	// HTTPHandler makes what the HTTP port serves; nil closes that port.
+	HTTPHandler func(*Server) http.Handler
+	Logger      *slog.Logger
 }
 
 // withDefaults fills in what is not set and checks the rest.

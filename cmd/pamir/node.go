@@ -1,0 +1,89 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pamirdb/pamir/pkg/ids"
+	"github.com/pamirdb/pamir/pkg/rpc"
+	"github.com/pamirdb/pamir/pkg/server"
+)
+
+func nodeCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "node", Short: "Show, drain and decommission nodes"}
+	cmd.AddCommand(nodeStatusCommand(), nodeDrainCommand(), nodeDecommissionCommand())
+	return cmd
+}
+
+func nodeStatusCommand() *cobra.Command {
+	var t adminTarget
+	cmd := &cobra.Command{
+		Use: "status", Short: "List the cluster's nodes", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			b, err := t.call(cmd.Context(), rpc.MethodAdmin, encodeAdmin(server.AdminRequest{Op: server.AdminStatus}))
+			if err != nil {
+				return err
+			}
+			var nodes []server.NodeStatus
+			if err := json.Unmarshal(b, &nodes); err != nil {
+				return err
+			}
+			rows := make([][]string, len(nodes))
+			for i, n := range nodes {
+				rows[i] = []string{fmt.Sprint(int(n.ID)), n.RPCAddr, n.SQLAddr, fmt.Sprint(n.Live), fmt.Sprint(n.Draining),
+					fmt.Sprint(n.Decommissioning), fmt.Sprint(n.Ranges), fmt.Sprint(n.Leases), n.Locality}
+			}
+			printTable(cmd.OutOrStdout(), []string{"id", "address", "sql", "live", "draining", "decommissioning", "ranges", "leases", "locality"}, rows)
+			return nil
+		},
+	}
+	t.flags(cmd)
+	return cmd
+}
+
+func nodeDrainCommand() *cobra.Command {
+	var t adminTarget
+	cmd := &cobra.Command{
+		Use: "drain", Short: "Make the node at --host give its leases away and refuse new sessions", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := t.call(cmd.Context(), rpc.MethodAdmin, encodeAdmin(server.AdminRequest{Op: server.AdminDrain})); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "Drained. The process can be stopped.")
+			return nil
+		},
+	}
+	t.flags(cmd)
+	return cmd
+}
+
+func nodeDecommissionCommand() *cobra.Command {
+	var t adminTarget
+	cmd := &cobra.Command{
+		Use: "decommission NODE-ID", Short: "Move all replicas away from a node for good", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var id int
+			if _, err := fmt.Sscan(args[0], &id); err != nil {
+				return fmt.Errorf("node id %q: %w", args[0], err)
+			}
+			req := server.AdminRequest{Op: server.AdminDecommission, Node: ids.NodeID(id)}
+			if _, err := t.call(cmd.Context(), rpc.MethodAdmin, encodeAdmin(req)); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "Decommissioning. \"pamir node status\" shows when its ranges are gone.")
+			return nil
+		},
+	}
+	t.flags(cmd)
+	return cmd
+}
+
+func encodeAdmin(r server.AdminRequest) []byte {
+	b, err := json.Marshal(r)
+	if err != nil {
+		panic(fmt.Sprintf("encoding %T: %v", r, err)) // a struct of plain fields
+	}
+	return b
+}

@@ -1,0 +1,6 @@
+//go:build invariants
+
+package main
+
+// buildTags makes the processes under test assert what the tests assert.
+const buildTags = "invariants"

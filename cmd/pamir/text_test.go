@@ -1,0 +1,15 @@
+package main
+
+import "strings"
+
+func containsText(s, sub string) bool { return strings.Contains(s, sub) }
+
+// deepExpression nests parentheses.
+func deepExpression(n int) string {
+	return "SELECT " + strings.Repeat("(", n) + "1" + strings.Repeat(")", n)
+}
+
+// nestedComments opens comments within a comment and closes them all.
+func nestedComments(n int) string {
+	return strings.Repeat("/*", n) + strings.Repeat("*/", n) + "*/ 1"
+}

@@ -1,0 +1,15 @@
+// Package driver embeds Pamir in a Go program: one import, a directory or memory,
+// no TCP. It registers the database/sql driver "pamir", and Open gives more: a
+// pgx configuration and the *sql.DB of one node.
+//
+//	import _ "github.com/pamirdb/pamir/pkg/driver"
+//	db, err := sql.Open("pamir", "/var/lib/app/data") // or ":memory:"
+//
+// The directory is an ordinary node's: `pamir start-single-node --store=DIR` can
+// serve it later.
+//
+// Invariants:
+//  1. One process opens a directory once; the connections share its node.
+//  2. Closing the last *sql.DB of a directory stops its node and makes
+//     everything durable.
+package driver

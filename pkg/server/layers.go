@@ -1,0 +1,227 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pamirdb/pamir/kv"
+	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/kv/lifecycle"
+	"github.com/pamirdb/pamir/kv/meta"
+	"github.com/pamirdb/pamir/kv/route"
+	"github.com/pamirdb/pamir/kv/store"
+	"github.com/pamirdb/pamir/kv/txn"
+	"github.com/pamirdb/pamir/pkg/ids"
+	"github.com/pamirdb/pamir/pkg/keys"
+	"github.com/pamirdb/pamir/pkg/rpc"
+	"github.com/pamirdb/pamir/pkg/security"
+	"github.com/pamirdb/pamir/raftgroup"
+	"github.com/pamirdb/pamir/sql/pgwire"
+	"github.com/pamirdb/pamir/sql/scan"
+	"github.com/pamirdb/pamir/sql/session"
+)
+
+// layers are what a node with an identity consists of, from below.
+type layers struct {
+	host      raftgroup.Host
+	store     *store.Store
+	router    *route.Router
+	db        *txn.DB
+	lifecycle *lifecycle.Manager
+	sql       *session.Server
+}
+
+// lateSender stands in for the router, which stands on the store, which stands
+// on the router.
+type lateSender struct{ router *route.Router }
+
+// Send implements api.Sender.
+func (l *lateSender) Send(ctx context.Context, ba *api.BatchRequest) (*api.BatchResponse, error) {
+	return l.router.Send(ctx, ba)
+}
+
+// buildLayers puts the layers together; nothing serves before start.
+func (s *Server) buildLayers(ctx context.Context, id identity, bootstrap bool) (*layers, error) {
+	var peers rpc.Peers
+	if s.net != nil {
+		peers = s.net
+	}
+	if err := store.StartClock(ctx, s.engine, s.clock); err != nil {
+		return nil, err
+	}
+	l := &layers{}
+	sender, evaluator := &lateSender{}, scan.NewEvaluator()
+	l.store = store.New(store.Config{Node: id.Node, Engine: s.engine, Clock: s.clock, Peers: peers, Sender: sender, Evaluator: evaluator, Logger: s.log})
+	var err error
+	l.host, err = raftgroup.NewHost(raftgroup.Options{Node: id.Node, Engine: s.engine, Peers: peers, LogDir: s.raftDir(), Logger: s.log,
+		Unknown: l.store.HandleUnknown, Fatal: s.fatal})
+	if err != nil {
+		return nil, fmt.Errorf("opening the Raft groups: %w", err)
+	}
+	node := func() ids.NodeID { return id.Node }
+	l.router = route.New(route.Config{Local: l.store, Node: node, Peers: peers, Clock: s.clock, Lookup: meta.Lookup, FirstRange: func() (api.RangeDescriptor, bool) {
+		d := l.store.FirstRange()
+		if d == nil {
+			d = s.registry.firstRange()
+		}
+		if d == nil {
+			return api.RangeDescriptor{}, false
+		}
+		return *d, true
+	}})
+	sender.router = l.router
+	if peers != nil {
+		route.RegisterServer(peers, l.store, s.clock)
+	}
+	if bootstrap {
+		if err := store.Bootstrap(ctx, l.host, s.engine, id.Node, s.clock); err != nil {
+			return nil, fmt.Errorf("bootstrapping the cluster: %w", err)
+		}
+	}
+	l.db = txn.NewDB(txn.Config{Ranges: l.router, Clock: s.clock, Node: node, Logger: s.log})
+	l.lifecycle = lifecycle.New(lifecycle.Config{Store: l.store, Node: id.Node, Admin: l.db.Admin(), Logger: s.log, Nodes: s.registry.all,
+		Replicas: s.cfg.Replicas, RangeMaxBytes: s.cfg.RangeMaxBytes, DeadAfter: s.cfg.StoreDeadAfter})
+	l.sql = session.NewServer(session.Config{DB: l.db, Node: id.Node, Evaluator: evaluator, Live: &live{s: s, l: l}})
+	s.pg = pgwire.NewServer(pgwire.Config{Sessions: &sessions{l.sql}, TLS: s.sqlTLS, Insecure: s.cfg.Insecure, Logger: s.log})
+	return l, nil
+}
+
+// start opens the replicas and the catalog.
+func (l *layers) start(ctx context.Context, s *Server) error {
+	if err := l.store.Start(ctx, l.host); err != nil {
+		return err
+	}
+	if s.net != nil {
+		s.tasks.Go("gossip", func(ctx context.Context) { s.registry.run(ctx, s.net, s.cfg.Join, s.ownFirstRange) })
+		s.tasks.Go("several nodes", func(ctx context.Context) { keepAliveInCluster(ctx, s, l) })
+	}
+	if err := l.sql.Start(ctx); err != nil {
+		return err
+	}
+	l.lifecycle.Start()
+	return nil
+}
+
+// keepAliveInCluster starts heartbeats as soon as there is another node to see
+// them; a node alone writes nothing while idle.
+func keepAliveInCluster(ctx context.Context, s *Server, l *layers) {
+	t := time.NewTicker(200 * time.Millisecond)
+	defer t.Stop()
+	for len(s.registry.all()) < 2 {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+	l.store.KeepAlive()
+}
+
+// stop takes the layers down from the top.
+func (l *layers) stop(ctx context.Context) {
+	l.lifecycle.Close()
+	_ = l.store.Drain(ctx) // what was not handed over in time expires
+	l.sql.Close()
+	l.db.Close()
+	l.store.Close()
+	_ = l.host.Close() // its files are synced with each write
+}
+
+// sessions adapts the SQL layer to the wire.
+type sessions struct{ sql *session.Server }
+
+// Verifier implements pgwire.Sessions.
+func (x *sessions) Verifier(_ context.Context, user string) (v security.Verifier, ok bool, err error) {
+	r, found := x.sql.Store().Snapshot().Role(user)
+	if !found || !r.Login || r.Password == "" {
+		return v, false, nil
+	}
+	v, err = security.ParseVerifier(r.Password)
+	return v, err == nil, err
+}
+
+// Open implements pgwire.Sessions.
+func (x *sessions) Open(ctx context.Context, pid int32, o session.Options) (pgwire.Session, error) {
+	s, err := session.New(ctx, x.sql, pid, o)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) ownFirstRange() *api.RangeDescriptor {
+	if l := s.layers.Load(); l != nil {
+		return l.store.FirstRange()
+	}
+	return nil
+}
+
+func (s *Server) handleInit(ctx context.Context, from ids.NodeID, payload []byte) ([]byte, error) {
+	if id := s.identity.Load(); id != nil {
+		return nil, fmt.Errorf("the cluster is initialized already (its id is %s)", id.Cluster)
+	}
+	return s.members.handleInit(ctx, from, payload)
+}
+
+func (s *Server) handleJoin(ctx context.Context, _ ids.NodeID, payload []byte) ([]byte, error) {
+	id, l := s.identity.Load(), s.layers.Load()
+	if id == nil || l == nil {
+		return nil, errors.New(errNotInitialized)
+	}
+	return admit(ctx, l.db, id.Cluster, s.registry, l.store.FirstRange(), payload)
+}
+
+// AdminOp is what an operator's command asks of a node.
+type AdminOp string
+
+// The operations.
+const (
+	AdminStatus       AdminOp = "status"
+	AdminDrain        AdminOp = "drain"
+	AdminDecommission AdminOp = "decommission"
+)
+
+// AdminRequest is the request of pamir node.
+type AdminRequest struct {
+	Op   AdminOp
+	Node ids.NodeID
+}
+
+func (s *Server) handleAdmin(ctx context.Context, _ ids.NodeID, payload []byte) ([]byte, error) {
+	var r AdminRequest
+	if err := json.Unmarshal(payload, &r); err != nil {
+		return nil, err
+	}
+	l := s.layers.Load()
+	if l == nil {
+		return nil, errors.New(errNotInitialized)
+	}
+	switch r.Op {
+	case AdminStatus:
+		nodes, err := s.Nodes(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(nodes)
+	case AdminDrain:
+		s.pg.Drain(ctx)
+		return nil, l.store.Drain(ctx)
+	case AdminDecommission:
+		return nil, l.store.Liveness().SetDecommissioning(ctx, r.Node, true)
+	}
+	return nil, fmt.Errorf("unknown operation %q", r.Op)
+}
+
+// DB returns the node's key-value database; nil until it serves.
+func (s *Server) DB() kv.DB {
+	if l := s.layers.Load(); l != nil {
+		return l.db
+	}
+	return nil
+}
+
+// allKeys bounds everything.
+var allKeys = [2]api.Key{keys.MinKey, keys.MaxKey}

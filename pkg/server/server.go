@@ -1,0 +1,377 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/pkg/hlc"
+	"github.com/pamirdb/pamir/pkg/ids"
+	"github.com/pamirdb/pamir/pkg/rpc"
+	"github.com/pamirdb/pamir/pkg/security"
+	"github.com/pamirdb/pamir/pkg/stop"
+	"github.com/pamirdb/pamir/raftgroup/engine"
+	"github.com/pamirdb/pamir/sql/pgfacts"
+	"github.com/pamirdb/pamir/sql/pgwire"
+)
+
+// Server is one node.
+type Server struct {
+	cfg     Config
+	log     *slog.Logger
+	started time.Time
+	engine  engine.Engine
+	clock   *hlc.Clock
+	tasks   *stop.Group
+
+	net      *rpc.Node // nil on a node that nobody else can join
+	registry *registry
+	members  *membership
+	rpcL     net.Listener
+	sqlL     net.Listener
+	httpL    net.Listener
+	http     *http.Server
+	sqlTLS   *tls.Config
+	pg       *pgwire.Server
+
+	identity atomic.Pointer[identity]
+	layers   atomic.Pointer[layers]
+	ready    chan struct{}
+	failed   chan error
+	stopOnce sync.Once
+	stopErr  error
+}
+
+// Start starts a node and returns once its ports are open. A node that belongs
+// to no cluster yet goes on waiting for one in the background; WaitReady tells
+// when it serves.
+func Start(ctx context.Context, cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, log: cfg.Logger, started: time.Now(), tasks: stop.New(ctx),
+		ready: make(chan struct{}), failed: make(chan error, 1), clock: hlc.NewClock(nil, cfg.MaxOffset)}
+	go pgfacts.Preload() // so that the first statement does not pay for it
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.Stop(ctx))
+	}
+	return s, nil
+}
+
+func (s *Server) open(ctx context.Context) error {
+	if err := s.openEngine(); err != nil {
+		return err
+	}
+	s.registry = newRegistry(s.engine, s.log)
+	if s.cfg.Insecure && (s.cfg.SQLAddr != "" || s.cfg.ListenAddr != "") {
+		s.log.Warn("running insecure: no TLS and no passwords; anyone who reaches the ports is root")
+	}
+	if err := s.openNetwork(ctx); err != nil {
+		return err
+	}
+	if err := s.openClients(); err != nil {
+		return err
+	}
+	id, known, err := loadIdentity(s.engine)
+	if err != nil {
+		return err
+	}
+	if !known && s.net == nil && !s.cfg.SingleNode {
+		return errors.New("a new node needs --listen-addr and --join, or start-single-node")
+	}
+	s.tasks.Go("node start", func(ctx context.Context) {
+		if err := s.boot(ctx, id, known); err != nil && ctx.Err() == nil {
+			s.failed <- err
+		}
+	})
+	return nil
+}
+
+func (s *Server) openEngine() (err error) {
+	if s.cfg.StoreDir == "" {
+		s.engine = engine.OpenMemory()
+		return nil
+	}
+	if err := os.MkdirAll(s.cfg.StoreDir, 0o700); err != nil {
+		return fmt.Errorf("creating the store directory: %w", err)
+	}
+	s.engine, err = engine.Open(s.cfg.StoreDir, engine.Options{Fatal: s.fatal})
+	if err != nil {
+		return fmt.Errorf("store %s: %w", s.cfg.StoreDir, err)
+	}
+	return nil
+}
+
+// fatal ends the process: a store that cannot be written must not go on.
+func (s *Server) fatal(err error) {
+	s.log.Error("the store cannot be written; ending the process", "err", err)
+	os.Exit(7)
+}
+
+// openNetwork opens the node port and answers join and init from then on.
+func (s *Server) openNetwork(ctx context.Context) error {
+	var serverTLS, clientTLS *tls.Config
+	if !s.cfg.Insecure {
+		var err error
+		if serverTLS, clientTLS, s.sqlTLS, err = security.NodeTLS(s.cfg.CertsDir); err != nil {
+			return err
+		}
+	}
+	if s.cfg.ListenAddr == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", s.cfg.ListenAddr)
+	if err != nil {
+		return fmt.Errorf("--listen-addr: %w", err)
+	}
+	s.rpcL = l
+	s.net = rpc.NewNode(context.WithoutCancel(ctx), rpc.Options{Resolve: s.registry.resolve, ServerTLS: serverTLS, ClientTLS: clientTLS, Logger: s.log})
+	s.members = &membership{log: s.log, net: s.net, self: s.descriptor(0), join: s.cfg.Join, initialized: make(chan identity, 1)}
+	s.net.Handle(rpc.MethodInit, s.handleInit)
+	s.net.Handle(rpc.MethodJoin, s.handleJoin)
+	s.net.Handle(rpc.MethodAdmin, s.handleAdmin)
+	s.net.Handle(rpc.MethodGossip, s.registry.handle(s.ownFirstRange))
+	s.tasks.Go("node port", func(context.Context) {
+		if err := s.net.Serve(l); err != nil {
+			s.log.Error("node port", "err", err)
+		}
+	})
+	return nil
+}
+
+// openClients opens the SQL and HTTP ports. SQL clients wait until the node
+// serves; HTTP answers at once.
+func (s *Server) openClients() (err error) {
+	if s.cfg.SQLAddr != "" {
+		if s.sqlL, err = net.Listen("tcp", s.cfg.SQLAddr); err != nil {
+			return fmt.Errorf("--sql-addr: %w", err)
+		}
+	}
+	if s.cfg.HTTPAddr == "" || s.cfg.HTTPHandler == nil {
+		return nil
+	}
+	if s.httpL, err = net.Listen("tcp", s.cfg.HTTPAddr); err != nil {
+		return fmt.Errorf("--http-addr: %w", err)
+	}
+	s.http = &http.Server{Handler: s.cfg.HTTPHandler(s), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	l := s.httpL
+	if s.sqlTLS != nil {
+		c := s.sqlTLS.Clone()
+		c.ClientAuth = tls.NoClientCert
+		l = tls.NewListener(l, c)
+	}
+	s.tasks.Go("http", func(context.Context) {
+		if err := s.http.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("http port", "err", err)
+		}
+	})
+	return nil
+}
+
+// boot brings the node from its identity to serving.
+func (s *Server) boot(ctx context.Context, id identity, known bool) error {
+	bootstrap := false
+	if !known {
+		var err error
+		if s.cfg.SingleNode {
+			id, bootstrap = identity{Cluster: uuid.NewString(), Node: 1}, true
+		} else if id, bootstrap, err = s.members.wait(ctx, s.registry); err != nil {
+			return err
+		}
+	}
+	if s.net != nil {
+		s.net.SetIdentity(id.Node, id.Cluster)
+		s.registry.setSelf(s.descriptor(id.Node))
+	}
+	l, err := s.buildLayers(ctx, id, bootstrap)
+	if err != nil {
+		return err
+	}
+	// Only a store that holds what it should has an identity: a crash during
+	// bootstrap leaves a new store, and a joiner joins again.
+	if !known {
+		if err := storeIdentity(ctx, s.engine, id); err != nil {
+			return err
+		}
+	}
+	s.identity.Store(&id)
+	s.layers.Store(l)
+	if err := l.start(ctx, s); err != nil {
+		return err
+	}
+	if s.sqlL != nil {
+		pg := s.pg
+		s.tasks.Go("sql port", func(context.Context) {
+			if err := pg.Serve(s.sqlL); err != nil && !errors.Is(err, net.ErrClosed) {
+				s.log.Error("SQL port", "err", err)
+			}
+		})
+	}
+	close(s.ready)
+	s.log.Info("serving", "node", id.Node, "cluster", id.Cluster, "sql", s.SQLAddr(), "nodes", s.RPCAddr(), "http", s.HTTPURL(),
+		"after", time.Since(s.started).Round(time.Millisecond).String())
+	return nil
+}
+
+func (s *Server) descriptor(id ids.NodeID) api.NodeDescriptor {
+	return api.NodeDescriptor{Node: id, RPCAddr: s.advertised(), SQLAddr: s.SQLAddr(), HTTPAddr: s.httpAddr(),
+		Locality: s.cfg.Locality, StartedNanos: s.started.UnixNano(), Version: Version}
+}
+
+func (s *Server) advertised() string {
+	if s.cfg.AdvertiseAddr != "" {
+		return s.cfg.AdvertiseAddr
+	}
+	return s.RPCAddr()
+}
+
+func addrOf(l net.Listener) string {
+	if l == nil {
+		return ""
+	}
+	return l.Addr().String()
+}
+
+// SQLAddr, RPCAddr and HTTPURL say where the node listens; "" where it does not.
+func (s *Server) SQLAddr() string { return addrOf(s.sqlL) }
+
+// RPCAddr is the address for other nodes.
+func (s *Server) RPCAddr() string { return addrOf(s.rpcL) }
+
+func (s *Server) httpAddr() string { return addrOf(s.httpL) }
+
+// HTTPURL is the dashboard's address.
+func (s *Server) HTTPURL() string {
+	switch {
+	case s.httpL == nil:
+		return ""
+	case s.cfg.Insecure:
+		return "http://" + s.httpAddr()
+	}
+	return "https://" + s.httpAddr()
+}
+
+// NodeID is 0 until the node has joined.
+func (s *Server) NodeID() ids.NodeID {
+	if id := s.identity.Load(); id != nil {
+		return id.Node
+	}
+	return 0
+}
+
+// ClusterID is empty until the node has joined.
+func (s *Server) ClusterID() string {
+	if id := s.identity.Load(); id != nil {
+		return id.Cluster
+	}
+	return ""
+}
+
+// Insecure reports whether the node runs without TLS and passwords.
+func (s *Server) Insecure() bool { return s.cfg.Insecure }
+
+// Started is when the process's node started.
+func (s *Server) Started() time.Time { return s.started }
+
+// Ready reports whether the node serves SQL.
+func (s *Server) Ready() bool {
+	select {
+	case <-s.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// WaitReady waits until the node serves SQL.
+func (s *Server) WaitReady(ctx context.Context) error {
+	select {
+	case <-s.ready:
+		return nil
+	case err := <-s.failed:
+		s.failed <- err // for whoever asks next
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Failed delivers an error that the node cannot go on from.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// ServeConn serves a client connection from inside of this process.
+func (s *Server) ServeConn(c net.Conn) error {
+	if !s.Ready() {
+		return errors.New("the node does not serve yet")
+	}
+	if !s.tasks.Go("embedded connection", func(context.Context) {
+		if err := s.pg.ServeTrusted(c); err != nil {
+			s.log.Debug("embedded connection", "err", err)
+		}
+	}) {
+		return errors.New("the node is stopping")
+	}
+	return nil
+}
+
+// drainWithin is how much of a stop goes to sessions and leases.
+const drainWithin = 1500 * time.Millisecond
+
+// Stop stops the node in the reverse order of its start. Sessions are given a
+// moment to end their transactions, and leases are handed over; what is committed
+// is on disk when Stop returns.
+func (s *Server) Stop(ctx context.Context) error {
+	s.stopOnce.Do(func() { s.stopErr = s.stop(ctx) })
+	return s.stopErr
+}
+
+func (s *Server) stop(ctx context.Context) error {
+	dctx, cancel := context.WithTimeout(ctx, drainWithin)
+	defer cancel()
+	var errs []error
+	if s.pg != nil {
+		s.pg.Drain(dctx)
+		errs = append(errs, s.pg.Close())
+	}
+	if l := s.layers.Load(); l != nil {
+		l.stop(dctx)
+	}
+	if s.http != nil {
+		errs = append(errs, s.http.Close())
+	}
+	if s.rpcL != nil {
+		errs = append(errs, s.rpcL.Close())
+	}
+	if s.net != nil {
+		s.net.Close()
+	}
+	if s.sqlL != nil {
+		_ = s.sqlL.Close() // closed already if it was served
+	}
+	s.tasks.Stop()
+	if s.engine != nil {
+		errs = append(errs, s.engine.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// raftDir is where the Raft logs are; "" keeps them in memory.
+func (s *Server) raftDir() string {
+	if s.cfg.StoreDir == "" {
+		return ""
+	}
+	return filepath.Join(s.cfg.StoreDir, "raft")
+}
