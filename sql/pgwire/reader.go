@@ -201,3 +201,6 @@ func (m *body) done(kind byte) error {
 	}
 	return nil
 }
+
+// nextIs reports whether a message of that kind is known to come next.
+func (r *reader) nextIs(kind byte) bool { return r.end > r.start && r.buf[r.start] == kind }

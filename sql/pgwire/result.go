@@ -178,3 +178,8 @@ func (o copyWriter) Close() error {
 	o.c.w.empty('c')
 	return o.c.w.err
 }
+
+var _ session.BeforeSync = (*result)(nil)
+
+// BeforeSync implements session.BeforeSync: Sync was sent along with Execute.
+func (r *result) BeforeSync() bool { return r.extended && r.c.r.nextIs('S') }
