@@ -68,6 +68,17 @@ func (q *query) oneFunction(n *ast.RangeFunction, f ast.Node, alias string, scan
 		}
 		f = l.Items[0]
 	}
+	// unnest of several arrays means several unnests in lockstep.
+	if c, ok := f.(*ast.FuncCall); ok && len(c.Args) > 1 && figureName(c) == "unnest" {
+		for _, a := range c.Args {
+			one := *c
+			one.Args = []ast.Node{a}
+			if err := q.oneFunction(n, &one, "", scan, it); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	e, err := q.expr(f)
 	if err != nil {
 		return err

@@ -17,8 +17,11 @@ const (
 	costFetch   = 12.0 // a row by its primary key after an index entry
 	costCompare = 0.2
 	costHash    = 0.6
-	costStart   = 10.0
 )
+
+// wideRow is the size in bytes from which an index counts as a narrower copy of
+// its table.
+const wideRow = 200
 
 // chooseAccess gives every scan its index and spans.
 func (c *optimizer) chooseAccess(n plan.Node) plan.Node {
@@ -219,11 +222,12 @@ func (c *optimizer) indexPath(x *plan.Scan, ix *catalog.Index, cons []constraint
 	}
 	unique := (ix.Unique || ix.OID == x.Table.Primary) && p.eq == len(ix.Columns) && !b.nulls
 	if p.eq == 0 && !ranged {
-		if ix.OID == x.Table.Primary || !p.covers {
+		if ix.OID == x.Table.Primary || !p.covers || st == nil || st.AvgWidth < wideRow {
 			return nil
 		}
-		// A narrower copy of the table.
-		p.cost = rows * costRow * float64(len(ix.Columns)+1) / float64(len(x.Table.Columns)+1)
+		// A narrower copy of the table; it pays where rows are wide, for an entry
+		// costs nearly as much to decode as a narrow row.
+		p.cost = rows * costRow * max(0.5, wideRow/(2*st.AvgWidth))
 		return p
 	}
 	p.spans = b.spans
