@@ -59,6 +59,7 @@ var vars = []*Var{
 	flag("default_transaction_deferrable", "off", "Sets the default deferrable status of new transactions."),
 	enum("default_transaction_isolation", "serializable", "Sets the transaction isolation level of each new transaction.", isolationLevels...),
 	report(flag("default_transaction_read_only", "off", "Sets the default read-only status of new transactions.")),
+	flag("default_with_oids", "off", "Creates new tables with OIDs by default."),
 	flag("enable_bitmapscan", "on", "Enables the planner's use of bitmap-scan plans."),
 	flag("enable_hashagg", "on", "Enables the planner's use of hashed aggregation plans."),
 	flag("enable_hashjoin", "on", "Enables the planner's use of hash join plans."),
