@@ -218,6 +218,10 @@ func registerRegression() {
 	}
 	aggregates["regr_count"] = func(*Info) (Aggregator, error) {
 		a := newMoments(2, nil).(*stateAgg[moments])
+		a.update = func(_ *Ctx, m *moments, _ []*vec.Vector, _ int) error {
+			m.n++
+			return nil
+		}
 		a.final = func(_ *Ctx, m *moments, out *vec.Vector) error {
 			out.AppendInt(int64(m.n))
 			return nil

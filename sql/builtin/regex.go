@@ -582,9 +582,12 @@ func similarEscape(c *Call, esc string) error {
 	if utf8.RuneCountInString(esc) > 1 {
 		return types.Errorf(types.CodeInvalidEscapeSequence, "invalid escape string").WithHint("Escape string must be empty or one character.")
 	}
-	p := c.Str(0)
+	return c.RetStr("^(?:" + similarBody(c.Str(0), esc) + ")$")
+}
+
+// similarBody translates the inside of a SIMILAR TO pattern.
+func similarBody(p, esc string) string {
 	var b strings.Builder
-	b.WriteString("^(?:")
 	inClass := false
 	for i := 0; i < len(p); i++ {
 		ch := p[i]
@@ -616,5 +619,5 @@ func similarEscape(c *Call, esc string) error {
 			b.WriteByte(ch)
 		}
 	}
-	return c.RetStr(b.String() + ")$")
+	return b.String()
 }

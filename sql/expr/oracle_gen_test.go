@@ -62,6 +62,58 @@ var boundary = map[string][]string{
 	"xid8":        {"0", "18446744073709551615"},
 }
 
+// templates are formats tried with the formatting functions, by the type they
+// format.
+var templates = map[string][]string{
+	"timestamp":   {"YYYY-MM-DD HH24:MI:SS.MS", "Day, DD Month YYYY", "FMDay, FMDD FMMonth YYYY", "DY dy Dy MON mon Mon", "HH12:MI AM p.m.", "DDD DDth FMDDth D ID W WW IW", "IYYY IYY IY I IDDD", "Y,YYY YYY YY Y CC Q", "J SSSS US FF1 FF2 FF6", "RM rm FMRM", "BC ad B.C.", "\"quoted YYYY\" YYYY", "xx", "HH24MISS"},
+	"timestamptz": {"YYYY-MM-DD HH24:MI:SS TZ", "TZH:TZM OF", "tz"},
+	"interval":    {"YYYY MM DD HH24:MI:SS", "HH12 MS US", "DDD", "FMYYYY-FMMM"},
+	"numeric":     {"999", "9,999.99", "FM9,999.99", "0000.00", "FM0.099", "S999.9", "999.9S", "999MI", "FM999MI", "PL999", "SG999", "999PR", "FM999PR", "9.99EEEE", "RN", "FMRN", "99V99", "999th", "\"n=\"999", "$999.99", "9 9 9", "999G999G999D99", "FM999999999990.00", "99,999", "B999"},
+	"int4":        {"999", "9,999,999,999", "FM999", "000", "S99999999999", "999PR"},
+	"float8":      {"999.99", "FM999.999", "0.9", "9.999EEEE"},
+}
+
+var templateValues = map[string][]string{
+	"timestamp":   {"2024-02-29 12:34:56.789", "1999-12-31 23:59:59.999999", "0044-03-15 01:02:03 BC", "2000-01-01 00:00:00"},
+	"timestamptz": {"2024-03-10 07:30:00+00", "2024-11-03 05:30:00+00"},
+	"interval":    {"1 year 2 mons 3 days 04:05:06.789", "-1 mon +3 days -04:05:06.789", "40 days 30:00:00"},
+	"numeric":     {"0", "1", "-1.5", "485", "-485", "1234.567", "0.1", "-0.1", "12345678", "148.5", "3999"},
+	"int4":        {"0", "7", "-485", "1234567", "482"},
+	"float8":      {"0", "1.5", "-2.25", "0.00012345", "123456.789"},
+}
+
+var dateInputs = [][2]string{{"2024-02-29", "YYYY-MM-DD"}, {"29 Feb 2024", "DD Mon YYYY"}, {"20240229", "YYYYMMDD"}, {"February 9, 2024", "Month DD, YYYY"},
+	{"24-2-9", "YY-MM-DD"}, {"2024-060", "YYYY-DDD"}, {"2024-13-01", "YYYY-MM-DD"}, {"2024-02-30", "YYYY-MM-DD"}, {"xx", "YYYY"}, {"2006-42-4", "IYYY-IW-ID"},
+	{"2451545", "J"}, {"44-03-15 BC", "YYYY-MM-DD BC"}, {"2024/02/29", "YYYY-MM-DD"}, {"1 Foo 2024", "DD Mon YYYY"},
+	{"2024-02-29 13:14:15.678", "YYYY-MM-DD HH24:MI:SS.MS"}, {"2024-02-29 01:14 PM", "YYYY-MM-DD HH12:MI PM"}, {"13:00 PM", "HH12:MI PM"}, {"12:34", "HH24:MI"},
+	{"2024-02-29 25:00", "YYYY-MM-DD HH24:MI"}, {"15.12.2024 07", "DD.MM.YYYY HH24"}, {"2024-02-29 10:00 -05:30", "YYYY-MM-DD HH24:MI TZH:TZM"}}
+
+var numberInputs = [][2]string{{"12,454.8-", "99G999D9S"}, {"1,234.56", "9,999.99"}, {"-12", "999"}, {"$123.45", "L999.99"}, {"12", "99V9"}, {"<123>", "999PR"}, {"abc", "999"}}
+
+// templateRows are the argument lists for a formatting function.
+func templateRows(p *pgfacts.Proc, ts []string) [][]string {
+	var out [][]string
+	switch p.Name {
+	case "to_char":
+		for _, v := range templateValues[ts[0]] {
+			for _, f := range templates[ts[0]] {
+				out = append(out, []string{v, f})
+			}
+		}
+	case "to_date", "to_timestamp":
+		if len(ts) == 2 {
+			for _, in := range dateInputs {
+				out = append(out, in[:])
+			}
+		}
+	case "to_number":
+		for _, in := range numberInputs {
+			out = append(out, in[:])
+		}
+	}
+	return out
+}
+
 // concreteType stands in for polymorphic arguments.
 var concreteType = map[string]string{"anyarray": "_int4", "anyelement": "int4", "anynonarray": "int4",
 	"anycompatiblearray": "_int4", "anycompatible": "int4", "varchar": "text"}
@@ -73,10 +125,10 @@ var unsteady = map[string]bool{"random": true, "setseed": true, "now": true, "cl
 	"nextval": true, "currval": true, "lastval": true, "setval": true, "version": true, "current_database": true, "current_user": true,
 	"session_user": true, "current_schema": true, "current_schemas": true, "getpgusername": true, "pg_column_size": true,
 	"repeat": true, "lpad": true, "rpad": true, "timetz": true, "array_fill": true, "factorial": true, "pg_sleep_for": true,
-	"format_type": true, "getdatabaseencoding": true, "pg_client_encoding": true, "set_config": true}
+	"format_type": true, "convert": true, "convert_to": true, "convert_from": true, "getdatabaseencoding": true, "pg_client_encoding": true, "set_config": true}
 
 func hasBody(p *pgfacts.Proc) bool {
-	if p.Kind != 'f' || p.RetSet || unsteady[p.Name] || p.Variadic != 0 || strings.HasPrefix(p.Name, "pg_") {
+	if p.Src == "length_in_encoding" || p.Kind != 'f' || p.RetSet || unsteady[p.Name] || p.Variadic != 0 || strings.HasPrefix(p.Name, "pg_") {
 		return false
 	}
 	for _, t := range append([]types.OID{p.Ret}, p.Args...) {
@@ -181,7 +233,11 @@ func generateFunctions(t *testing.T) {
 		if !ok || !hasBody(p) {
 			return
 		}
-		for _, row := range combos(ts, 24) {
+		list := combos(ts, 24)
+		if rows := templateRows(p, ts); rows != nil {
+			list = rows
+		}
+		for _, row := range list {
 			var args []string
 			for i, v := range row {
 				args = append(args, builtin.QuoteLiteral(v)+"::"+typeCast(ts[i]))

@@ -452,6 +452,27 @@ func (n Numeric) Int64() (v int64, ok bool) {
 	return r.Coef, r.Big == nil
 }
 
+// Exponent returns the power of ten of the leading digit, 0 for zero.
+func (n Numeric) Exponent() int {
+	if n.Sign() == 0 {
+		return 0
+	}
+	return n.exponent()
+}
+
+// Shift returns n × 10^places, exactly.
+func (n Numeric) Shift(places int) Numeric {
+	if places < 0 {
+		n.Scale += int16(-places)
+		return n
+	}
+	if places <= int(n.Scale) {
+		n.Scale -= int16(places)
+		return n
+	}
+	return NumericFromBig(new(big.Int).Mul(n.Int(), bigPow10(places-int(n.Scale))), 0)
+}
+
 // IsInteger reports whether n has no fraction.
 func (n Numeric) IsInteger() bool { return n.Scale >= 0 && n.Trunc(0).Cmp(n) == 0 }
 

@@ -1,0 +1,128 @@
+package builtin
+
+import (
+	"sort"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/pamirdb/pamir/sql/types"
+)
+
+func init() {
+	rows(map[string]RowFunc{
+		"pg_num_nulls":                  func(c *Call) error { return numNulls(c, true) },
+		"pg_num_nonnulls":               func(c *Call) error { return numNulls(c, false) },
+		"width_bucket_array":            widthBucketArray,
+		"pg_convert_from":               func(c *Call) error { return convertFrom(c) },
+		"pg_convert_to":                 func(c *Call) error { return convertTo(c, 1) },
+		"pg_convert":                    func(c *Call) error { return convertTo(c, 2) },
+		"length_in_encoding":            func(c *Call) error { return c.RetInt(int64(utf8.RuneCount(c.Bytes(0)))) },
+		"sql:substring(text,text,text)": substringSimilar,
+		"enum_cmp": func(c *Call) error {
+			r, err := callHost(c.Ctx, "enum_cmp", []types.Datum{types.NewInt(int64(c.Info.ArgTypes[0].OID)), c.Datum(0), c.Datum(1)})
+			if err != nil {
+				return err
+			}
+			return c.Ret(r)
+		},
+	})
+}
+
+// numNulls counts the arguments, or the elements of a VARIADIC array, that are
+// NULL or are not.
+func numNulls(c *Call, null bool) error {
+	n := int64(0)
+	if c.Info.Variadic {
+		if c.IsNull(0) {
+			return c.RetNull()
+		}
+		f := c.Array(0)
+		for i := 0; i < f.Len(); i++ {
+			if _, isNull := f.Image(i); isNull == null {
+				n++
+			}
+		}
+		return c.RetInt(n)
+	}
+	for k := range c.Args {
+		if c.IsNull(k) == null {
+			n++
+		}
+	}
+	return c.RetInt(n)
+}
+
+func widthBucketArray(c *Call) error {
+	f, x := c.Array(1), c.Datum(0)
+	if f.NDim() > 1 {
+		return types.Errorf(types.CodeArraySubscriptError, "thresholds must be one-dimensional array")
+	}
+	for i := 0; i < f.Len(); i++ {
+		if f.At(i).IsNull() {
+			return types.Errorf(types.CodeNullValueNotAllowed, "thresholds array must not contain NULLs")
+		}
+	}
+	return c.RetInt(int64(sort.Search(f.Len(), func(i int) bool { return types.Compare(f.Elem(), f.At(i), x) > 0 })))
+}
+
+func utf8Only(name string) error {
+	switch strings.ToLower(strings.ReplaceAll(name, "-", "")) {
+	case "utf8", "unicode":
+		return nil
+	}
+	return types.Errorf(types.CodeFeatureNotSupported, "encoding %s is not supported", name)
+}
+
+func convertFrom(c *Call) error {
+	if err := utf8Only(c.Str(1)); err != nil {
+		return err
+	}
+	if err := types.CheckUTF8(c.Bytes(0)); err != nil {
+		return err
+	}
+	return c.RetBytes(c.Bytes(0))
+}
+
+func convertTo(c *Call, names int) error {
+	for k := 1; k <= names; k++ {
+		if err := utf8Only(c.Str(k)); err != nil {
+			return err
+		}
+	}
+	return c.RetBytes(c.Bytes(0))
+}
+
+// substringSimilar is SUBSTRING(s SIMILAR pattern ESCAPE e): the part between
+// the two escaped quotes, or all of it.
+func substringSimilar(c *Call) error {
+	s, pat, esc := c.Str(0), c.Str(1), c.Str(2)
+	if utf8.RuneCountInString(esc) > 1 {
+		return types.Errorf(types.CodeInvalidEscapeSequence, "invalid escape string").WithHint("Escape string must be empty or one character.")
+	}
+	mark := esc + `"`
+	parts := strings.Split(pat, mark)
+	if esc == "" || len(parts) == 1 {
+		parts = []string{"", pat, ""}
+	}
+	if len(parts) != 3 {
+		return types.Errorf("2200C", "SQL regular expression may not contain more than two escape-double-quote separators")
+	}
+	re := "^"
+	for i, p := range parts {
+		body := similarBody(p, esc)
+		if i == 1 {
+			re += "(" + body + ")"
+		} else {
+			re += "(?:" + body + ")"
+		}
+	}
+	p, err := compilePattern(re+"$", "")
+	if err != nil {
+		return err
+	}
+	m := p.re.FindStringSubmatchIndex(s)
+	if m == nil || m[2] < 0 {
+		return c.RetNull()
+	}
+	return c.RetStr(s[m[2]:m[3]])
+}
