@@ -228,7 +228,7 @@ func (s *Server) boot(ctx context.Context, id identity, known bool) error {
 
 func (s *Server) descriptor(id ids.NodeID) api.NodeDescriptor {
 	return api.NodeDescriptor{Node: id, RPCAddr: s.advertised(), SQLAddr: s.SQLAddr(), HTTPAddr: s.httpAddr(),
-		Locality: s.cfg.Locality, StartedNanos: s.started.UnixNano(), Version: Version}
+		Locality: s.cfg.Locality, StartedNanos: time.Now().UnixNano(), Version: Version}
 }
 
 func (s *Server) advertised() string {

@@ -26,7 +26,6 @@ type Reader struct {
 	begun      bool
 	fields     []Field
 	scratch    []byte
-	crlf       bool
 }
 
 // NewReader returns a reader of rows that have one field for each name.

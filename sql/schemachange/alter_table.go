@@ -533,12 +533,3 @@ func sameImage(from, to types.Type) bool {
 	}
 	return false
 }
-
-// quoteList quotes and joins names.
-func quoteList(names []string) string {
-	q := make([]string, len(names))
-	for i, n := range names {
-		q[i] = quoteIdent(n)
-	}
-	return strings.Join(q, ", ")
-}
