@@ -29,7 +29,31 @@ func (c *optimizer) subFilter(f *plan.Filter) plan.Node {
 	if r := c.valueFirst(f); r != nil {
 		return r
 	}
+	if a, ok := f.Input.(*plan.Apply); ok && a.Type == plan.ScalarJoin && !anyVolatile(f.Conds) {
+		return c.scalarFilter(f, a)
+	}
 	return c.markFilter(f)
+}
+
+// scalarFilter hands the conditions that do not name a scalar subquery's value
+// on to what is below it.
+func (c *optimizer) scalarFilter(f *plan.Filter, a *plan.Apply) plan.Node {
+	value := plan.OutputOf(a.Right)
+	var own, below []expr.Expr
+	for _, e := range f.Conds {
+		if value.Touches(e) {
+			own = append(own, e)
+		} else {
+			below = append(below, e)
+		}
+	}
+	if len(below) == 0 {
+		return f
+	}
+	out := f.Out
+	a.Left = c.subFilter(&plan.Filter{Base: plan.Base{Out: a.Left.Columns()}, Input: a.Left, Conds: below})
+	a.Out = joinOut(a.Type, a.Left, a.Right, a.Out, a.Mark)
+	return dropMissing(filter(a, own), out)
 }
 
 // markFilter turns a filter on the answer of an IN or EXISTS into a semi join,
@@ -192,7 +216,8 @@ func (p *puller) pull(n plan.Node) plan.Node {
 		in := p.pull(x.Input)
 		var stay []expr.Expr
 		for _, e := range x.Conds {
-			if p.outer.Touches(e) {
+			// What stood below and was stripped is no column any more.
+			if e = p.through(e); p.outer.Touches(e) {
 				p.conds = append(p.conds, e)
 			} else {
 				stay = append(stay, e)
@@ -221,7 +246,7 @@ func (p *puller) pull(n plan.Node) plan.Node {
 			x.Left, x.Right = p.pull(x.Left), p.pull(x.Right)
 			var stay []expr.Expr
 			for _, e := range x.On {
-				if p.outer.Touches(e) {
+				if e = p.through(e); p.outer.Touches(e) {
 					p.conds = append(p.conds, e)
 				} else {
 					stay = append(stay, e)

@@ -136,6 +136,11 @@ func foldBool(n *expr.BoolExpr) expr.Expr {
 		}
 		args = append(args, a)
 	}
+	if n.Op == expr.Or && len(args) > 1 {
+		if e := factor(args, n.Location); e != nil {
+			return e
+		}
+	}
 	switch len(args) {
 	case 0:
 		return boolean(skip == 't')
@@ -151,6 +156,49 @@ func foldBool(n *expr.BoolExpr) expr.Expr {
 		}
 	}
 	return &expr.BoolExpr{Op: n.Op, Args: args, Location: n.Location}
+}
+
+// factor takes out what all arms of an OR have in common: `(a AND b) OR (a AND
+// c)` is `a AND (b OR c)`, and a may be a join's equality. It returns nil if
+// there is nothing.
+func factor(arms []expr.Expr, location int) expr.Expr {
+	var common []expr.Expr
+	for _, e := range expr.Conjuncts(nil, arms[0]) {
+		everywhere := !isVolatile(e)
+		for _, a := range arms[1:] {
+			everywhere = everywhere && without(expr.Conjuncts(nil, a), e) != nil
+		}
+		if everywhere {
+			common = append(common, e)
+		}
+	}
+	if len(common) == 0 {
+		return nil
+	}
+	or := &expr.BoolExpr{Op: expr.Or, Location: location}
+	for _, a := range arms {
+		rest := expr.Conjuncts(nil, a)
+		for _, e := range common {
+			rest = without(rest, e)
+		}
+		if len(rest) == 0 {
+			// One arm asks for nothing else: the others add nothing.
+			return expr.MakeAnd(common)
+		}
+		or.Args = append(or.Args, expr.MakeAnd(rest))
+	}
+	return &expr.BoolExpr{Op: expr.And, Args: append(common, or), Location: location}
+}
+
+// without returns conjuncts less one; nil, which no other result is, if they do
+// not hold it.
+func without(conds []expr.Expr, e expr.Expr) []expr.Expr {
+	for i, c := range conds {
+		if sameExpr(c, e) {
+			return append(append(make([]expr.Expr, 0, len(conds)), conds[:i]...), conds[i+1:]...)
+		}
+	}
+	return nil
 }
 
 func anyRaises(es []expr.Expr) bool {
