@@ -224,17 +224,8 @@ func age(a, b int64) (types.Interval, error) {
 		days--
 	}
 	for days < 0 {
-		// Days are borrowed from the month of the earlier date if the result is
-		// positive, else from the later's.
-		y, m := by, bm
-		if neg {
-			y, m = ay, am
-			if m--; m == 0 {
-				y, m = y-1, 12
-			}
-			y, m = by, bm
-		}
-		days += types.DaysInMonth(y, m)
+		// Days are borrowed from the month of the earlier date.
+		days += types.DaysInMonth(by, bm)
 		months--
 	}
 	v := types.Interval{Micros: us, Days: int32(days), Months: int32(months)}

@@ -19,7 +19,6 @@ type readClock struct {
 	bc    bool
 	east  int64
 	hasTZ bool
-	yearN int // digits of the year read
 }
 
 func readError(what, s string) error {

@@ -83,7 +83,6 @@ type ioNode struct {
 	reg      int
 	arg      node
 	from, to types.Type
-	buf      []byte
 }
 
 func (c *compiler) viaIO(n *CoerceViaIO) (node, error) {
