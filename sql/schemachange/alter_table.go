@@ -2,7 +2,6 @@ package schemachange
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/pamirdb/pamir/sql/ast"
 	"github.com/pamirdb/pamir/sql/bind"

@@ -1,0 +1,2 @@
+// Command oracle asks a PostgreSQL server for the answers in testdata/bind.
+package main
