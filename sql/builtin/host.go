@@ -236,6 +236,9 @@ func formatType(c *Call) error {
 		return c.RetStr("-")
 	}
 	s := types.Format(oid, mod)
+	if given {
+		s = types.FormatMod(oid, mod)
+	}
 	if s == "???" && c.Ctx.Host != nil {
 		if d, ok, err := c.Ctx.Host.CallHost(c.Ctx, "format_type", []types.Datum{c.Datum(0), c.Datum(1)}); ok || err != nil {
 			if err != nil {
@@ -243,12 +246,6 @@ func formatType(c *Call) error {
 			}
 			return c.Ret(d)
 		}
-	}
-	if oid == types.BPCharOID && !given {
-		s = "character" // without a modifier argument the standard name is wanted
-	}
-	if oid == types.BitOID && !given {
-		s = "bit"
 	}
 	return c.RetStr(s)
 }

@@ -177,10 +177,12 @@ func assumeKnownType(args []types.OID, cands []candidate) (candidate, bool) {
 	var found []candidate
 	for _, c := range cands {
 		ok := true
-		for _, t := range c.args[:len(args)] {
+		same := make([]types.OID, len(args))
+		for i, t := range c.args[:len(args)] {
+			same[i] = known
 			ok = ok && CanCoerce(known, t, Implicit)
 		}
-		if ok {
+		if ok && Consistent(same, c.args) {
 			found = append(found, c)
 		}
 	}

@@ -187,11 +187,30 @@ var sqlNames = map[OID]string{
 }
 
 // String returns the type as format_type prints it, modifier included.
-func (t Type) String() string { return Format(t.OID, t.Mod) }
+func (t Type) String() string { return FormatMod(t.OID, t.Mod) }
 
-// Format returns the SQL name of a built-in type with its modifier, as the
-// SQL function format_type does. Unknown oids print as "???".
+// Format returns the SQL name of a built-in type as errors show it. With a
+// modifier it is FormatMod.
 func Format(oid OID, mod int32) string {
+	if mod < 0 {
+		switch e := ElemOf(oid); {
+		case oid == BPCharOID:
+			return "character"
+		case e == BPCharOID:
+			return "character[]"
+		case oid == BitOID:
+			return "bit"
+		case e == BitOID:
+			return "bit[]"
+		}
+	}
+	return FormatMod(oid, mod)
+}
+
+// FormatMod returns the SQL name of a built-in type with its modifier, as the
+// SQL function format_type does: it reads back as the same type, so char
+// without a length is bpchar. Unknown oids print as "???".
+func FormatMod(oid OID, mod int32) string {
 	info, ok := Lookup(oid)
 	if !ok {
 		return "???"
