@@ -2,6 +2,7 @@ package opt
 
 import (
 	"github.com/pamirdb/pamir/sql/expr"
+	"github.com/pamirdb/pamir/sql/pgfacts"
 	"github.com/pamirdb/pamir/sql/plan"
 	"github.com/pamirdb/pamir/sql/types"
 )
@@ -34,10 +35,16 @@ func foldNode(e expr.Expr) expr.Expr {
 	case *expr.BoolExpr:
 		return foldBool(n)
 	case *expr.OpExpr:
+		if strictNull(n.Func, n.Args) {
+			return &expr.Const{Typ: n.Typ, Location: n.Location}
+		}
 		if allConst(n.Args) {
 			return evaluate(e)
 		}
 	case *expr.FuncExpr:
+		if !n.ReturnSet && strictNull(n.Func, n.Args) {
+			return &expr.Const{Typ: n.Typ, Location: n.Location}
+		}
 		if allConst(n.Args) && !n.ReturnSet && len(n.Args) > 0 {
 			return evaluate(e)
 		}
@@ -53,6 +60,18 @@ func foldNode(e expr.Expr) expr.Expr {
 		}
 	}
 	return e
+}
+
+// strictNull reports whether a function is not even called, because one of its
+// operands is NULL.
+func strictNull(fn types.OID, args []expr.Expr) bool {
+	for _, a := range args {
+		if k, ok := a.(*expr.Const); ok && k.Value.IsNull() {
+			p, ok := pgfacts.ProcByOID(fn)
+			return ok && p.Strict
+		}
+	}
+	return false
 }
 
 func boolean(v bool) expr.Expr {
