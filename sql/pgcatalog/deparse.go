@@ -271,7 +271,7 @@ func ViewDef(r *catalog.SessionResolver, oid types.OID) (string, bool) {
 // TypeName is format_type for every type, users' included.
 func TypeName(r *catalog.SessionResolver, t types.Type) string {
 	if _, ok := types.Lookup(t.OID); ok {
-		return types.Format(t.OID, t.Mod)
+		return t.String()
 	}
 	if d, ok := r.ByOID(t.OID); ok {
 		if ut, ok := d.(*catalog.Type); ok {
