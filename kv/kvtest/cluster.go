@@ -315,6 +315,16 @@ func (c *Cluster) newRange(start, end api.Key, on ids.NodeID) *memRange {
 	return r
 }
 
+// DropLocks forgets the locks of every range, as a leaseholder's crash does: only
+// what transactions check at their commit protects them then.
+func (c *Cluster) DropLocks() {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, r := range c.ranges {
+		r.m.LeaseLost()
+	}
+}
+
 // DumpLocks shows every range's lock table.
 func (c *Cluster) DumpLocks() string {
 	c.mu.RLock()

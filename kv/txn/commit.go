@@ -88,8 +88,9 @@ func (t *Txn) tryCommit(ctx context.Context, b *kv.Batch) error {
 	if err != nil {
 		return err
 	}
-	if holdsAll(desc, list, locks) {
-		err := t.commitOnePhase(ctx, b, list, locks)
+	if holdsAll(desc, list) {
+		inside, outside := partitionLocks(desc, locks)
+		err := t.commitOnePhase(ctx, b, list, inside, outside)
 		var spans *route.SpansRangesError
 		if !errors.As(err, &spans) {
 			return err
@@ -120,14 +121,28 @@ func (t *Txn) unwritten(list []*pending) []held {
 	return out
 }
 
-// holdsAll reports whether all writes and locks, both in key order, and the
-// anchor, for which desc was found, are in one range.
-func holdsAll(desc *api.RangeDescriptor, list []*pending, locks []held) bool {
-	if n := len(list); n > 0 && !(desc.Contains(list[0].key) && desc.Contains(list[n-1].key)) {
-		return false
-	}
+// holdsAll reports whether all writes, which are in key order, are in the range
+// desc, which holds the anchor.
+func holdsAll(desc *api.RangeDescriptor, list []*pending) bool {
+	n := len(list)
+	return n == 0 || desc.Contains(list[0].key) && desc.Contains(list[n-1].key)
+}
+
+// partitionLocks splits locks, which are in key order, into those in a range and
+// the others.
+func partitionLocks(desc *api.RangeDescriptor, locks []held) (inside, outside []held) {
 	n := len(locks)
-	return n == 0 || desc.Contains(locks[0].key) && desc.Contains(locks[n-1].key)
+	if n == 0 || desc.Contains(locks[0].key) && desc.Contains(locks[n-1].key) {
+		return locks, nil
+	}
+	for _, h := range locks {
+		if desc.Contains(h.key) {
+			inside = append(inside, h)
+		} else {
+			outside = append(outside, h)
+		}
+	}
+	return inside, outside
 }
 
 func appendValidations(reqs []api.Request, locks []held) []api.Request {
@@ -149,10 +164,18 @@ func (t *Txn) endTxn(commit bool) api.Request {
 // timestamp and no later: locks were validated up to there.
 func (t *Txn) endFixed(locks []held) api.Request {
 	end := t.endTxn(true)
-	if len(locks) > 0 {
-		end.Txn.Deadline = t.meta.Load().WriteTS
-	}
+	end.Txn.Deadline = t.fixedDeadline(locks)
 	return end
+}
+
+// fixedDeadline is the latest timestamp to commit at when locks were validated
+// apart from the commit.
+func (t *Txn) fixedDeadline(locks []held) hlc.Timestamp {
+	at := t.meta.Load().WriteTS
+	if len(locks) == 0 || !t.deadline.IsZero() && t.deadline.Less(at) {
+		return t.deadline
+	}
+	return at
 }
 
 // pushedPastLocks turns the news that a fixed timestamp did not hold into another
@@ -171,9 +194,9 @@ func (t *Txn) pushedPastLocks(err error, locks []held) error {
 // endOnePhase is endTxn without what only a record needs. A transaction that
 // holds locks is known to others, so that its record must be consulted: one span
 // of its locks says so.
-func (t *Txn) endOnePhase() api.Request {
+func (t *Txn) endOnePhase(outside []held) api.Request {
 	a := &t.endArgs
-	*a = api.TxnArgs{Commit: true, Deadline: t.deadline}
+	*a = api.TxnArgs{Commit: true, Deadline: t.fixedDeadline(outside)}
 	if !t.lockSpans.empty() {
 		a.Locks = []api.Span{{Start: t.meta.Load().Anchor}}
 	}
@@ -196,24 +219,34 @@ func (t *Txn) holdings() []api.Span {
 }
 
 // commitOnePhase sends everything with the decision to one range: one proposal.
-func (t *Txn) commitOnePhase(ctx context.Context, b *kv.Batch, list []*pending, locks []held) error {
+// Locks outside of it are validated first, which fixes the timestamp.
+func (t *Txn) commitOnePhase(ctx context.Context, b *kv.Batch, list []*pending, locks, outside []held) error {
+	if len(outside) > 0 {
+		if err := t.settle(ctx); err != nil {
+			return err
+		}
+		if err := t.validate(ctx, outside); err != nil {
+			return err
+		}
+	}
 	reqs := make([]api.Request, 0, len(locks)+len(list)+1)
 	reqs = appendValidations(reqs, locks)
 	writes := len(reqs)
 	for _, p := range list {
 		reqs = append(reqs, writeRequest(p, p.last()))
 	}
-	reqs = append(reqs, t.endOnePhase())
+	reqs = append(reqs, t.endOnePhase(outside))
 	ba := t.newBatch()
 	ba.Requests = reqs
 	ba.ReadSeq = t.readSeq(0)
-	ba.CanRefresh = t.reads.empty()
+	ba.CanRefresh = t.reads.empty() && len(outside) == 0
 	br, err := t.db.cfg.Ranges.Send(ctx, ba)
 	if err != nil {
 		// A write that waited for a lock was given it, though the batch then failed.
 		for _, p := range list {
 			t.lockSpans.add(p.key, nil)
 		}
+		err = t.pushedPastLocks(err, outside)
 		return conditionOf(err, reqs, func(i int) int32 {
 			if i < writes || i-writes >= len(list) {
 				return -1

@@ -211,6 +211,9 @@ func (t *Txn) Restart(context.Context) error {
 	t.buf = buffer{}
 	t.reads.reset()
 	t.readKeep = arena{}
+	// The locks stay, but what was seen under them is forgotten: one may have been
+	// lost, and the key written since.
+	t.locks.reset()
 	m := t.edit()
 	if s == aborted || t.flushed() > 0 || t.staged || t.victim {
 		// The id is dead, or marks intents and a record of the failed attempt, or
