@@ -31,9 +31,9 @@ type bank struct {
 func (b *bank) setup() {
 	b.c.exec(0, `CREATE TABLE accounts (id int PRIMARY KEY, balance int NOT NULL);
 		CREATE TABLE transfers (id bigint PRIMARY KEY, src int NOT NULL, dst int NOT NULL, amount int NOT NULL);
-		INSERT INTO accounts SELECT g, 100 FROM generate_series(1, 60) g;
-		ALTER TABLE accounts SPLIT AT VALUES (20), (40);
-		ALTER TABLE transfers SPLIT AT VALUES (1000000000), (2000000000)`)
+		INSERT INTO accounts SELECT g, 100 FROM generate_series(1, 60) g`)
+	b.c.exec(0, "ALTER TABLE accounts SPLIT AT VALUES (20), (40)")
+	b.c.exec(0, "ALTER TABLE transfers SPLIT AT VALUES (1000000000), (2000000000)")
 }
 
 // work transfers until ctx ends, reconnecting to any node.

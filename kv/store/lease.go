@@ -91,8 +91,11 @@ func (r *Replica) endOfOldLease(ctx context.Context, s *state) (hlc.Timestamp, e
 	case old.Seq == 0:
 		return clock.Now(), nil
 	case old.Holder.Node == r.store.cfg.Node:
-		// Our own, from before or from an earlier life: whatever that life served
-		// is below the clock bound that this one started above.
+		// Our own, from before or from an earlier life. That life's clock was at
+		// most as far above the wall as clocks may differ, both ways.
+		if err := r.store.outlive(ctx); err != nil {
+			return hlc.Timestamp{}, &api.UnavailableError{RangeID: r.id, Reason: "this node has just restarted"}
+		}
 		return clock.Now().Forward(old.Start.Next()), nil
 	}
 	if served, ok := r.store.askToRevoke(ctx, old.Holder.Node, r.id, old.Seq, r); ok {
@@ -119,6 +122,24 @@ func (r *Replica) endOfOldLease(ctx context.Context, s *state) (hlc.Timestamp, e
 		}
 	}
 	return clock.Now().Forward(expiration.Next()), nil
+}
+
+// outlive waits until no timestamp that an earlier life of this node may have
+// served lies ahead of the clock. A node alone has no clock but its own.
+func (s *Store) outlive(ctx context.Context) error {
+	if s.cfg.Peers == nil {
+		return nil
+	}
+	wait := s.startNanos + 2*int64(s.cfg.Clock.MaxOffset()) - s.cfg.Clock.PhysicalNanos()
+	if wait <= 0 {
+		return nil
+	}
+	select {
+	case <-time.After(time.Duration(wait)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // requestLease proposes this replica's lease in the place of the current one.

@@ -47,6 +47,8 @@ type Store struct {
 	waits *concurrency.Waits
 	live  *Liveness
 	tasks *stop.Group
+	// startNanos is the wall clock when this process's store started.
+	startNanos int64
 
 	mu struct {
 		sync.Mutex
@@ -62,7 +64,8 @@ func New(cfg Config) *Store {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{cfg: cfg, log: cfg.Logger, waits: concurrency.NewWaits(), tasks: stop.New(context.Background())}
+	s := &Store{cfg: cfg, log: cfg.Logger, waits: concurrency.NewWaits(), tasks: stop.New(context.Background()),
+		startNanos: cfg.Clock.PhysicalNanos()}
 	s.live = newLiveness(cfg.Node, cfg.Clock, cfg.Sender, cfg.Logger)
 	s.mu.opening = map[ids.RangeID]bool{}
 	s.mu.children = map[ids.RangeID]*concurrency.Manager{}
@@ -105,28 +108,26 @@ const firstUserRange = 10
 // rangeIDKey is the allocator of range ids.
 var rangeIDKey = keys.System("rangeid")
 
-// clockKey holds a bound that this node's clock stays below until it is raised.
+// clockKey holds a recent reading of this node's clock.
 var clockKey = keys.EngineStore("clock")
 
-// clockAhead is how far the stored bound is ahead; it is renewed in a fraction of
-// that.
-const clockAhead = 10 * time.Second
-
-// StartClock moves the clock above everything that an earlier life of this store
-// may have served, and stores a bound for this one.
+// StartClock makes sure that the clock goes on from where an earlier life of this
+// store left it, even if the wall clock was set back meanwhile.
+//
+// An earlier life may have served timestamps as far above its wall clock as other
+// nodes' clocks pulled it; endOfOldLease waits that out before it starts a lease
+// anew.
 func StartClock(ctx context.Context, e engine.Engine, clock *hlc.Clock) error {
 	if v, ok := e.Get(clockKey); ok && len(v) == hlc.EncodedLen {
-		// Not through Update: the bound may be ahead of the wall by more than a
-		// peer's clock could be.
 		clock.Forward(hlc.DecodeAsc(v))
 	}
-	return e.WaitFlushed(ctx, storeClockBound(e, clock))
+	return ctx.Err()
 }
 
-func storeClockBound(e engine.Engine, clock *hlc.Clock) engine.Seq {
+func storeClock(e engine.Engine, clock *hlc.Clock) {
 	var b engine.Batch
-	b.Put(clockKey, clock.Now().Add(clockAhead).AppendAsc(nil))
-	return e.Write(&b)
+	b.Put(clockKey, clock.Now().AppendAsc(nil))
+	e.Write(&b)
 }
 
 // Start opens the replicas found in the engine and runs the store's loops.
@@ -342,7 +343,7 @@ func (s *Store) loop(ctx context.Context) {
 			return
 		}
 		if n%4 == 0 {
-			storeClockBound(s.cfg.Engine, s.cfg.Clock)
+			storeClock(s.cfg.Engine, s.cfg.Clock)
 		}
 		s.Replicas(func(r *Replica) bool {
 			if st := r.cur.Load(); st != nil && !st.lease.Expiration.IsZero() {
