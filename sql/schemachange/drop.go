@@ -87,6 +87,11 @@ func (e *Env) dropRelation(s *ast.DropStmt, n catalog.Name) error {
 // remove drops an object and, with cascade, what depends on it.
 func (e *Env) remove(d catalog.Descriptor, cascade bool) error {
 	h := d.Head()
+	if d.Kind() == catalog.KindView && cascade {
+		// Before what depends on it: views that CREATE OR REPLACE made depend on
+		// each other must not be visited for ever.
+		e.Change.Drop(h.ID)
+	}
 	if err := e.removeViewsOf(h, d.Kind(), cascade); err != nil {
 		return err
 	}
@@ -104,7 +109,7 @@ func (e *Env) remove(d catalog.Descriptor, cascade bool) error {
 func (e *Env) removeViewsOf(h *catalog.Header, kind catalog.Kind, cascade bool) error {
 	var views []*catalog.View
 	e.Change.Snapshot().Each(func(d catalog.Descriptor) bool {
-		if v, ok := d.(*catalog.View); ok && slices.Contains(v.DependsOn, h.ID) {
+		if v, ok := d.(*catalog.View); ok && v.ID != h.ID && slices.Contains(v.DependsOn, h.ID) {
 			views = append(views, v)
 		}
 		return true
