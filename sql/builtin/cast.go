@@ -7,7 +7,12 @@ import (
 )
 
 func init() {
-	widen := func(c *Call) error { return c.RetInt(c.Int(0)) }
+	widen := func(c *Call) error {
+		if types.IsUnsigned32(c.Info.Ret.OID) {
+			return widenTo32(c)
+		}
+		return c.RetInt(c.Int(0))
+	}
 	narrow := func(r intRange) RowFunc {
 		return func(c *Call) error {
 			v := c.Int(0)

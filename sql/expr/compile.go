@@ -185,7 +185,44 @@ func (c *compiler) relabel(n *Relabel) (node, error) {
 	if from != to && from != types.Invalid {
 		return nil, types.Errorf(types.CodeInternal, "cannot relabel %s as %s", n.Arg.Type(), n.Typ)
 	}
+	// int4 and oid have the same 32 bits but differ in their sign.
+	fromOID, toOID := n.Arg.Type().OID, n.Typ.OID
+	switch {
+	case fromOID == types.Int4OID && types.IsUnsigned32(toOID):
+		return &signNode{reg: c.reg(types.Int64), arg: arg, f: func(v int64) int64 { return int64(uint32(v)) }}, nil
+	case types.IsUnsigned32(fromOID) && toOID == types.Int4OID:
+		return &signNode{reg: c.reg(types.Int64), arg: arg, f: func(v int64) int64 { return int64(int32(v)) }}, nil
+	}
 	return arg, nil
+}
+
+// signNode reads 32 bits with or without a sign.
+type signNode struct {
+	reg int
+	arg node
+	f   func(int64) int64
+}
+
+func (s *signNode) eval(in *Instance, sel []int32, n int) (*vec.Vector, error) {
+	v, err := s.arg.eval(in, sel, n)
+	if err != nil {
+		return nil, err
+	}
+	out := &in.regs[s.reg]
+	if v.Const {
+		if v.IsNull(0) {
+			out.SetConst(types.Null)
+		} else {
+			out.SetConst(types.NewInt(s.f(v.Ints[0])))
+		}
+		return out, nil
+	}
+	out.Resize(n)
+	out.Nulls = append(out.Nulls[:0], v.Nulls...)
+	for _, i := range selOrAll(sel, n) {
+		out.Ints[i] = s.f(v.Ints[i])
+	}
+	return out, nil
 }
 
 // call compiles the call of a function by oid.

@@ -2,7 +2,6 @@ package scan
 
 import (
 	"encoding/binary"
-	"time"
 
 	"github.com/pamirdb/pamir/sql/builtin"
 	"github.com/pamirdb/pamir/sql/types"
@@ -73,7 +72,7 @@ func splitProgram(b []byte) (fixed []byte, ctx *builtin.Ctx, ok bool) {
 		}
 	}
 	if s.TimeZoneName != "" && s.TimeZoneName != "UTC" {
-		if loc, err := time.LoadLocation(s.TimeZoneName); err == nil {
+		if loc, _, err := types.LoadZoneSetting(s.TimeZoneName); err == nil {
 			s.Location = loc
 		}
 	}

@@ -186,15 +186,5 @@ func zone(value string) (*time.Location, string, error) {
 	case "LOCAL", "DEFAULT", "":
 		return time.UTC, "UTC", nil
 	}
-	if h, err := strconv.ParseFloat(v, 64); err == nil && h >= -24 && h <= 24 {
-		// SQL counts hours east of Greenwich.
-		secs := int(h * 3600)
-		name := fmt.Sprintf("<%+03d>%+03d", int(h), -int(h))
-		return time.FixedZone(name, secs), name, nil
-	}
-	loc, err := time.LoadLocation(v)
-	if err != nil || strings.ContainsAny(v, " .") {
-		return nil, "", types.Errorf(types.CodeInvalidParameterValue, "invalid value for parameter \"TimeZone\": \"%s\"", value)
-	}
-	return loc, loc.String(), nil
+	return types.LoadZoneSetting(value)
 }

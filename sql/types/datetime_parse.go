@@ -614,7 +614,7 @@ func parseTimeFields(s string, st *Settings, name string) (int64, *dtParser, err
 		// Bare digits are a time here: 040506.
 		q := newDTParser(s, st)
 		q.haveDate = true
-		if q.parse() && q.haveTime {
+		if len(trimSpace(s)) > 2 && q.parse() && q.haveTime {
 			p, ok = q, true
 			p.haveDate = false
 		}

@@ -190,6 +190,9 @@ func (p *intervalParser) yearMonth(y string, neg bool) bool {
 		p.over = p.over || m > 11
 		return err == nil && !p.seen[unitYear]
 	}
+	if p.pos < len(p.s) && p.s[p.pos] == '-' {
+		return false
+	}
 	p.seen[unitYear], p.seen[unitMonth] = true, true
 	return p.add(y, neg, unitYear) && p.add(strconv.Itoa(m), neg, unitMonth)
 }

@@ -164,6 +164,12 @@ func IsPolymorphic(oid OID) bool {
 // IsIntegerLike reports whether values of oid are 2, 4 or 8 byte integers.
 func IsIntegerLike(oid OID) bool { return oid == Int2OID || oid == Int4OID || oid == Int8OID }
 
+// IsUnsigned32 reports whether values of oid are unsigned 32-bit integers: oid,
+// the reg* types, xid and cid.
+func IsUnsigned32(oid OID) bool {
+	return oid == OIDOID || oid == XIDOID || oid == CIDOID || IsRegType(oid)
+}
+
 // IsCollatable reports whether values of oid are compared under a collation.
 func IsCollatable(oid OID) bool {
 	switch oid {
