@@ -146,11 +146,18 @@ func (s *Store) outlive(ctx context.Context) error {
 func (r *Replica) requestLease(ctx context.Context, s *state, start hlc.Timestamp) error {
 	l := api.Lease{Seq: s.lease.Seq + 1, Start: start}
 	l.Holder, _ = s.desc.Replica(r.store.cfg.Node)
-	if err := r.setTerm(ctx, &l, voters(&s.desc) > 1); err != nil {
+	if err := r.setTerm(ctx, &l, r.shared(s)); err != nil {
 		return err
 	}
 	r.proposing.Store(l.Seq)
 	return r.proposeWait(ctx, &command{LeaseSeq: s.lease.Seq, Lease: &l})
+}
+
+// shared reports whether anybody else may ever have to wait for this replica's
+// lease to end. Between a member's promotion and the descriptor that says so,
+// only the group's configuration tells.
+func (r *Replica) shared(s *state) bool {
+	return len(s.desc.Replicas) > 1 || len(r.group.Status().Members) > 1
 }
 
 // setTerm chooses how long a lease lasts: without end for a range with one voter,
@@ -210,9 +217,21 @@ func (r *Replica) shareLease(ctx context.Context) error {
 	return r.proposeWait(ctx, &command{LeaseSeq: s.lease.Seq, Lease: &l})
 }
 
+// own makes the sequence of a lease that was just acquired the one to serve
+// under, unless it was revoked before it got here.
+func (r *Replica) own(seq uint64) {
+	r.ownSeq.Store(seq)
+	if r.revoked.Load() >= seq {
+		r.ownSeq.CompareAndSwap(seq, 0)
+	}
+}
+
 // revoke ends this process's use of a lease for good and returns a timestamp
-// above everything served under it.
+// above everything served under it. The new holder may know of the lease before
+// this replica does.
 func (r *Replica) revoke(seq uint64) hlc.Timestamp {
+	for old := r.revoked.Load(); old < seq && !r.revoked.CompareAndSwap(old, seq); old = r.revoked.Load() {
+	}
 	r.ownSeq.CompareAndSwap(seq, 0)
 	// Whatever was admitted before the swap reads below its own timestamp, which
 	// the cache has or the clock has passed.

@@ -31,9 +31,10 @@ type Liveness struct {
 	sender api.Sender
 	log    *slog.Logger
 
-	// epoch and expiration are this node's, as confirmed by a write.
-	epoch, expiration atomic.Int64
-	draining          atomic.Bool
+	// beat is this node's epoch and when it expires, as confirmed by a write; one
+	// pointer, lest an old epoch be seen with a new expiration.
+	beat     atomic.Pointer[beat]
+	draining atomic.Bool
 	// needed says that a lease depends on the record.
 	needed atomic.Bool
 
@@ -43,6 +44,8 @@ type Liveness struct {
 	readAt time.Time
 }
 
+type beat struct{ epoch, expiration int64 }
+
 // liveRecord is a record with the version that the next write is based on.
 type liveRecord struct {
 	api.Liveness
@@ -51,27 +54,29 @@ type liveRecord struct {
 }
 
 func newLiveness(node ids.NodeID, clock *hlc.Clock, sender api.Sender, log *slog.Logger) *Liveness {
-	return &Liveness{node: node, clock: clock, sender: sender, log: log, others: map[ids.NodeID]api.Liveness{}}
+	l := &Liveness{node: node, clock: clock, sender: sender, log: log, others: map[ids.NodeID]api.Liveness{}}
+	l.beat.Store(&beat{})
+	return l
 }
 
 // ownExpiration returns when this node's record expires, if its epoch is epoch.
 func (l *Liveness) ownExpiration(epoch int64) int64 {
-	if l.epoch.Load() != epoch {
-		return 0
+	if b := l.beat.Load(); b.epoch == epoch {
+		return b.expiration
 	}
-	return l.expiration.Load()
+	return 0
 }
 
 // ownEpoch returns this node's epoch, making the record live first.
 func (l *Liveness) ownEpoch(ctx context.Context) (int64, error) {
 	l.needed.Store(true)
-	if l.clock.PhysicalNanos() < l.expiration.Load()-int64(l.clock.MaxOffset()) {
-		return l.epoch.Load(), nil
+	if b := l.beat.Load(); l.clock.PhysicalNanos() < b.expiration-int64(l.clock.MaxOffset()) {
+		return b.epoch, nil
 	}
 	if err := l.heartbeat(ctx); err != nil {
 		return 0, fmt.Errorf("this node's liveness record cannot be written: %w", err)
 	}
-	return l.epoch.Load(), nil
+	return l.beat.Load().epoch, nil
 }
 
 // heartbeat extends this node's record. A process starts with a new epoch: leases
@@ -87,9 +92,9 @@ func (l *Liveness) heartbeat(ctx context.Context) error {
 		}
 		next := l.own.Liveness
 		next.Node = l.node
-		if l.epoch.Load() == 0 || l.epoch.Load() != next.Epoch {
+		if mine := l.beat.Load().epoch; mine == 0 || mine != next.Epoch {
 			next.Epoch++ // the first beat of this life, or somebody ended our epoch
-			if l.epoch.Load() == 0 {
+			if mine == 0 {
 				next.Draining = false
 			}
 		}
@@ -101,8 +106,7 @@ func (l *Liveness) heartbeat(ctx context.Context) error {
 			return err
 		}
 		if ok {
-			l.epoch.Store(next.Epoch)
-			l.expiration.Store(next.Expiration.WallNanos)
+			l.beat.Store(&beat{next.Epoch, next.Expiration.WallNanos})
 			return nil
 		}
 		l.own.exists = false

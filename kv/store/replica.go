@@ -31,6 +31,15 @@ type Replica struct {
 	// ownSeq is the lease sequence that this process acquired: no other is
 	// served under. Zero while revoked or never acquired.
 	ownSeq atomic.Uint64
+	// revoked is the highest sequence that this process has promised never to
+	// serve under, applied here or not.
+	revoked atomic.Uint64
+	// entered is the generation of the descriptor that the meta range has for
+	// certain; tidying keeps one goroutine at it. missing is when the store's loop
+	// first saw the group without a leader, in Unix nanoseconds.
+	entered atomic.Uint64
+	tidying atomic.Bool
+	missing atomic.Int64
 	// proposing is the sequence of the lease that this process has asked for: a
 	// lease that only the log remembers is another life's.
 	proposing atomic.Uint64

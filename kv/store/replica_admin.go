@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/pamirdb/pamir/kv/api"
-	"github.com/pamirdb/pamir/kv/meta"
 	"github.com/pamirdb/pamir/pkg/hlc"
 	"github.com/pamirdb/pamir/pkg/ids"
 	"github.com/pamirdb/pamir/pkg/rpc"
@@ -105,11 +104,7 @@ func (r *Replica) changeDesc(ctx context.Context, change func(d *api.RangeDescri
 	if err := r.proposeWait(ctx, &command{LeaseSeq: lease.Seq, Desc: &d}); err != nil {
 		return err
 	}
-	if r.id != MetaRange {
-		if err := meta.Update(ctx, r.store.cfg.Sender, &d); err != nil {
-			r.store.log.Warn("meta entry after a membership change", "range", r.id, "err", err)
-		}
-	}
+	r.store.tidy(ctx, r)
 	return nil
 }
 
@@ -130,6 +125,12 @@ func (r *Replica) addReplica(ctx context.Context, n ids.NodeID) error {
 	}
 	m := raftgroup.Member{Node: n, Replica: rep.Replica, Learner: true}
 	if !r.hasMember(n) {
+		if r.store.cfg.Peers == nil {
+			return errors.New("this node has no peers")
+		}
+		if _, err := r.store.cfg.Peers.Call(ctx, n, rpc.Normal, rpc.MethodStore, encodeOp(opAdded, r.id, uint64(rep.Replica))); err != nil {
+			return err
+		}
 		if err := r.group.ChangeMember(ctx, raftgroup.Change{Kind: raftgroup.AddLearner, Member: m, PrevIndex: r.group.Status().ConfigIndex}); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ var results = [4][]byte{resultApplied: {resultApplied}, resultWrongLease: {resul
 
 // ApplyBatch implements raftgroup.StateMachine.
 func (r *Replica) ApplyBatch(b *engine.Batch, entries []raftgroup.Entry) [][]byte {
+	r.adopt()
 	cur := *r.cur.Load()
 	r.next, r.splits = &cur, r.splits[:0]
 	out := make([][]byte, len(entries))
@@ -41,6 +42,19 @@ func (r *Replica) ApplyBatch(b *engine.Batch, entries []raftgroup.Entry) [][]byt
 		putInfo(b, r.id, &r.next.info)
 	}
 	return out
+}
+
+// adopt takes up the state that a split seeded after this replica was opened
+// without any: whoever applies entries has a state in the engine.
+func (r *Replica) adopt() {
+	if r.cur.Load() != nil {
+		return
+	}
+	st, ok, err := loadState(r.store.cfg.Engine, r.id)
+	if err != nil || !ok {
+		panic(fmt.Sprintf("%s: entries to apply and no state to apply them to: %v", r.id, err))
+	}
+	r.cur.CompareAndSwap(nil, st)
 }
 
 // applyCommand applies one command to the working copy and the batch.
@@ -97,7 +111,7 @@ func (r *Replica) LeaderChanged(isLeader bool, _ ids.NodeID, _ uint64) {
 func (r *Replica) leaseChanged(l *api.Lease) {
 	if l.Holder.Node == r.store.cfg.Node && l.Holder.Replica == r.self.Replica && r.proposing.Load() == l.Seq {
 		r.m.LeaseAcquired(l.Start)
-		r.ownSeq.Store(l.Seq)
+		r.own(l.Seq)
 		return
 	}
 	r.ownSeq.Store(0)

@@ -188,7 +188,16 @@ func (r *Replica) swap(b *engine.Batch, st *state) error {
 	if err := r.store.overlaps(r, &st.desc); err != nil {
 		return err
 	}
-	if old := r.cur.Load(); old != nil {
+	old := r.cur.Load()
+	if old == nil {
+		// A split has left its child's data here, too late for this group, which
+		// was open and empty by then.
+		var err error
+		if old, _, err = loadState(r.store.cfg.Engine, r.id); err != nil {
+			return err
+		}
+	}
+	if old != nil {
 		for _, sp := range r.spans(old) {
 			b.DeleteRange(sp[0], sp[1])
 		}

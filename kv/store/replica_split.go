@@ -7,7 +7,6 @@ import (
 
 	"github.com/pamirdb/pamir/kv/api"
 	"github.com/pamirdb/pamir/kv/concurrency"
-	"github.com/pamirdb/pamir/kv/meta"
 	"github.com/pamirdb/pamir/pkg/hlc"
 	"github.com/pamirdb/pamir/pkg/ids"
 	"github.com/pamirdb/pamir/pkg/keys"
@@ -24,6 +23,11 @@ func (r *Replica) split(ctx context.Context, key api.Key) error {
 	if r.id == MetaRange {
 		return fmt.Errorf("the meta range does not split")
 	}
+	if d := r.Desc(); bytes.Equal(d.Start, key) {
+		return nil
+	} else if !d.Contains(key) {
+		return r.store.mismatch(r, key)
+	}
 	id, err := r.newRangeID(ctx)
 	if err != nil {
 		return err
@@ -33,33 +37,44 @@ func (r *Replica) split(ctx context.Context, key api.Key) error {
 	if err != nil {
 		return err
 	}
-	defer release()
 	lease, err := r.CheckLease(hlc.Timestamp{})
+	if err == nil && !r.cur.Load().desc.Contains(key) {
+		err = r.store.mismatch(r, key)
+	}
 	if err != nil {
+		release()
 		return err
 	}
-	st := r.cur.Load()
-	if !st.desc.Contains(key) {
-		return r.store.mismatch(r, key)
+	c := &command{LeaseSeq: lease.Seq, Split: newSplit(&r.cur.Load().desc, lease, id, key)}
+	c.Split.RightBytes, c.Split.RightKeys = rightBytes, rightKeys
+	ch := make(chan error, 1)
+	// The latch goes when the split has applied or never will, whoever still
+	// waits for it: in between the right half belongs to nobody here.
+	r.propose(c, func(err error) { release(); ch <- err })
+	select {
+	case err = <-ch:
+	case <-ctx.Done():
+		err = &api.AmbiguousError{Cause: ctx.Err().Error()}
 	}
-	if bytes.Equal(st.desc.Start, key) {
-		return nil
-	}
-	left := st.desc
-	left.Generation++
-	right := left
-	right.Replicas = append([]api.ReplicaDescriptor(nil), left.Replicas...)
-	right.RangeID, right.Start = id, bytes.Clone(key)
-	left.End = right.Start
-	rl := lease
-	rl.Seq = 1
-	c := &command{LeaseSeq: lease.Seq, Split: &splitTrigger{Left: left, Right: right, RightLease: rl, RightBytes: rightBytes, RightKeys: rightKeys}}
-	if err := r.proposeWait(ctx, c); err != nil {
+	if err != nil {
 		return err
 	}
 	// Followers apply a split only once they hear that it is committed, and
 	// heartbeats do not tell them: an empty entry does.
 	return r.group.ReadBarrier(ctx)
+}
+
+// newSplit divides a descriptor at key. The right half's first lease is the left
+// one's, for the same holder.
+func newSplit(d *api.RangeDescriptor, lease api.Lease, id ids.RangeID, key api.Key) *splitTrigger {
+	left := *d
+	left.Generation++
+	right := left
+	right.Replicas = append([]api.ReplicaDescriptor(nil), left.Replicas...)
+	right.RangeID, right.Start = id, bytes.Clone(key)
+	left.End = right.Start
+	lease.Seq = 1
+	return &splitTrigger{Left: left, Right: right, RightLease: lease}
 }
 
 func (r *Replica) newRangeID(ctx context.Context) (ids.RangeID, error) {
@@ -151,9 +166,10 @@ func (s *Store) splitApplied(r *Replica, t *splitTrigger, now *state) {
 	var m *concurrency.Manager
 	held := r.ownSeq.Load() != 0 && r.ownSeq.Load() == now.lease.Seq
 	if held {
-		m = concurrency.NewManager(s.waits, t.RightLease.Start)
+		// A single-key read takes no latch: one that was admitted here and has not
+		// noted itself yet is below the clock.
+		m = concurrency.NewManager(s.waits, s.cfg.Clock.Now().Forward(t.RightLease.Start))
 		r.m.CopyTo(m, t.Right.Start)
-		r.m.Truncate(t.Right.Start)
 	}
 	id := t.Right.RangeID
 	s.tasks.Go("open split range", func(ctx context.Context) {
@@ -175,6 +191,9 @@ func (s *Store) splitApplied(r *Replica, t *splitTrigger, now *state) {
 			s.log.Error("opening a split range", "range", id, "err", err)
 			return
 		}
+		if right, found := s.Replica(id); found && ok {
+			right.cur.CompareAndSwap(nil, st) // a message had opened it before
+		}
 		if !held {
 			return
 		}
@@ -182,17 +201,10 @@ func (s *Store) splitApplied(r *Replica, t *splitTrigger, now *state) {
 			if err := right.group.Campaign(); err != nil {
 				s.log.Debug("campaign after a split", "range", id, "err", err)
 			}
-			s.enterSplit(ctx, &t.Left, &t.Right)
+			// The right half first, so that every key stays covered. What fails is
+			// made up for by the store's loop.
+			s.tidy(ctx, right)
+			s.tidy(ctx, r)
 		}
 	})
-}
-
-// enterSplit tells the meta range: the right half first, so that every key stays
-// covered.
-func (s *Store) enterSplit(ctx context.Context, left, right *api.RangeDescriptor) {
-	for _, d := range []*api.RangeDescriptor{left, right} {
-		if err := meta.Update(ctx, s.cfg.Sender, d); err != nil {
-			s.log.Warn("meta entry after a split", "range", d.RangeID, "err", err)
-		}
-	}
 }

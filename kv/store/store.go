@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pamirdb/pamir/kv/api"
@@ -49,13 +50,17 @@ type Store struct {
 	tasks *stop.Group
 	// startNanos is the wall clock when this process's store started.
 	startNanos int64
+	// started says that host may be used by what the network calls.
+	started atomic.Bool
 
 	mu struct {
 		sync.Mutex
-		// opening holds the ranges whose group is being opened; children the
-		// managers of split-off ranges that are not open yet.
-		opening  map[ids.RangeID]bool
-		children map[ids.RangeID]*concurrency.Manager
+		// opening holds the ranges whose group is being opened; expected those
+		// that somebody sends messages for and no path here has opened yet.
+		opening, expected map[ids.RangeID]bool
+		// revoked holds the sequences of leases that this node gave up for ranges
+		// that were not open here, such as the child of a split still under way.
+		revoked map[ids.RangeID]uint64
 	}
 }
 
@@ -68,7 +73,8 @@ func New(cfg Config) *Store {
 		startNanos: cfg.Clock.PhysicalNanos()}
 	s.live = newLiveness(cfg.Node, cfg.Clock, cfg.Sender, cfg.Logger)
 	s.mu.opening = map[ids.RangeID]bool{}
-	s.mu.children = map[ids.RangeID]*concurrency.Manager{}
+	s.mu.expected = map[ids.RangeID]bool{}
+	s.mu.revoked = map[ids.RangeID]uint64{}
 	if cfg.Peers != nil {
 		s.registerRPC()
 	}
@@ -133,6 +139,7 @@ func storeClock(e engine.Engine, clock *hlc.Clock) {
 // Start opens the replicas found in the engine and runs the store's loops.
 func (s *Store) Start(ctx context.Context, host raftgroup.Host) error {
 	s.host = host
+	s.started.Store(true)
 	if err := s.openReplicas(); err != nil {
 		return err
 	}
@@ -207,12 +214,19 @@ func (s *Store) open(id ids.RangeID, self raftgroup.Member, st *state, m *concur
 	r := newReplica(s, id, self, st)
 	if m != nil {
 		r.m = m
-		r.ownSeq.Store(st.lease.Seq)
+		r.own(st.lease.Seq)
 	}
 	r.opened.Add(1)
 	g, err := s.host.Open(id, self, r)
 	if err == nil {
 		r.group = g
+		s.mu.Lock()
+		seq, revoked := s.mu.revoked[id]
+		delete(s.mu.revoked, id)
+		s.mu.Unlock()
+		if revoked {
+			r.revoke(seq)
+		}
 	}
 	r.opened.Done()
 	if err != nil {
@@ -228,10 +242,11 @@ func (s *Store) Replica(id ids.RangeID) (*Replica, bool) {
 		return nil, false
 	}
 	r, ok := g.StateMachine().(*Replica)
-	if ok && r.group == nil {
-		r.opened.Wait()
+	if !ok {
+		return nil, false
 	}
-	return r, ok && r.group != nil
+	r.opened.Wait()
+	return r, r.group != nil
 }
 
 // Replicas calls f for each replica until it returns false.
@@ -286,7 +301,7 @@ func (s *Store) wantLease(r *Replica) {
 		for range 20 {
 			err := r.acquireLease(ctx)
 			if err == nil {
-				s.repairMeta(ctx, r)
+				s.tidy(ctx, r)
 				return
 			}
 			var unavailable *api.UnavailableError
@@ -302,21 +317,29 @@ func (s *Store) wantLease(r *Replica) {
 	})
 }
 
-// repairMeta enters the descriptor of a range whose lease was just acquired: a
-// split or membership change may have been cut short before it was entered.
-func (s *Store) repairMeta(ctx context.Context, r *Replica) {
-	if r.id == MetaRange && r.ownSeq.Load() == 1 && voters(r.Desc()) == 1 {
-		s.enterFirst(ctx)
+// tidy enters a range's descriptor into the meta range, if this node serves the
+// range: after a split or a membership change, and after a lease was acquired,
+// since either may have been cut short before.
+func (s *Store) tidy(ctx context.Context, r *Replica) {
+	if !r.tidying.CompareAndSwap(false, true) {
+		return
 	}
+	defer r.tidying.Store(false)
 	if r.id == MetaRange {
-		return // its descriptor is gossiped
+		if voters(r.Desc()) == 1 && r.ownSeq.Load() == 1 {
+			s.enterFirst(ctx)
+		}
+		r.entered.Store(r.Desc().Generation) // it has no entry: it is gossiped
+		return
 	}
 	d := *r.Desc()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := meta.Update(ctx, s.cfg.Sender, &d); err != nil {
 		s.log.Debug("meta entry not entered yet", "range", r.id, "err", err)
+		return
 	}
+	r.entered.Store(d.Generation)
 }
 
 // enterFirst enters the first ranges of a new cluster, so that lookups find them
@@ -346,11 +369,36 @@ func (s *Store) loop(ctx context.Context) {
 			storeClock(s.cfg.Engine, s.cfg.Clock)
 		}
 		s.Replicas(func(r *Replica) bool {
-			if st := r.cur.Load(); st != nil && !st.lease.Expiration.IsZero() {
-				s.tasks.Go("renew lease", r.renew)
-			}
+			s.look(r)
 			return true
 		})
+	}
+}
+
+// removedAfter is how long a replica is without a leader before the meta range is
+// asked whether the range still has it.
+const removedAfter = 10 * time.Second
+
+// look does what is due for one replica. It must cost next to nothing.
+func (s *Store) look(r *Replica) {
+	st := r.cur.Load()
+	if st != nil && !st.lease.Expiration.IsZero() {
+		s.tasks.Go("renew lease", r.renew)
+	}
+	if st != nil && r.entered.Load() != st.desc.Generation && r.IsLeaseholder() {
+		s.tasks.Go("meta entry", func(ctx context.Context) { s.tidy(ctx, r) })
+	}
+	if leader, _ := r.group.Leader(); leader != 0 {
+		r.missing.Store(0)
+		return
+	}
+	now := time.Now().UnixNano()
+	switch since := r.missing.Load(); {
+	case since == 0:
+		r.missing.Store(now)
+	case now-since > int64(removedAfter):
+		r.missing.Store(now)
+		s.tasks.Go("replica gc", func(ctx context.Context) { s.collectIfRemoved(ctx, r) })
 	}
 }
 
