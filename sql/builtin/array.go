@@ -247,8 +247,8 @@ func arrayFill(c *Call, bounds bool) error {
 		if d.IsNull() {
 			return types.Errorf(types.CodeNullValueNotAllowed, "dimension values cannot be null")
 		}
-		if n *= d.Int(); d.Int() < 0 || n > 1<<26 {
-			return types.Errorf(types.CodeProgramLimitExceeded, "array size exceeds the maximum allowed (%d)", 134217727)
+		if n *= d.Int(); d.Int() < 0 || n > 1<<22 {
+			return types.Errorf(types.CodeProgramLimitExceeded, "array size exceeds the maximum allowed (%d)", 1<<22)
 		}
 		a.Dims, a.Lower = append(a.Dims, int32(d.Int())), append(a.Lower, 1)
 	}

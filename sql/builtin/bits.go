@@ -126,6 +126,9 @@ func bitsFromInt(c *Call, width int) error {
 	if want <= 0 {
 		want = 1
 	}
+	if want > types.MaxBits {
+		return types.Errorf(types.CodeInvalidParameterValue, "length for type bit cannot exceed %d", types.MaxBits)
+	}
 	var b strings.Builder
 	for i := want - 1; i >= 0; i-- {
 		b.WriteByte(byte('0' + v>>min(i, width-1)&1))

@@ -57,6 +57,9 @@ func init() {
 		"int4_cash": cents, "int8_cash": cents,
 		"cash_numeric": func(c *Call) error { return c.RetNum(types.Numeric{Coef: c.Int(0), Scale: 2}) },
 		"numeric_cash": func(c *Call) error {
+			if c.Num(0).IsSpecial() {
+				return numericInt(c, c.Num(0), rangeInt8)
+			}
 			return numericInt(c, c.Num(0).Shift(2), rangeInt8)
 		},
 		"text_regclass": func(c *Call) error {

@@ -227,7 +227,9 @@ func textPos(c *Call) error {
 	return c.RetInt(int64(utf8.RuneCountInString(s[:i])) + 1)
 }
 
-const maxValueBytes = 1 << 30
+// maxValueBytes bounds a single value: less than PostgreSQL's gigabyte, for a
+// node's memory is shared by many sessions.
+const maxValueBytes = 1 << 28
 
 func tooLarge() error {
 	return types.Errorf(types.CodeProgramLimitExceeded, "requested length too large")

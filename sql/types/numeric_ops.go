@@ -462,6 +462,9 @@ func (n Numeric) Exponent() int {
 
 // Shift returns n × 10^places, exactly.
 func (n Numeric) Shift(places int) Numeric {
+	if n.Scale < 0 {
+		return n
+	}
 	if places < 0 {
 		n.Scale += int16(-places)
 		return n

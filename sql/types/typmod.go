@@ -113,14 +113,20 @@ func fitBPChar(d Datum, n int, explicit bool) (Datum, error) {
 	return d, nil
 }
 
+// MaxBits is the greatest length of a bit string type.
+const MaxBits = 83886080
+
 func fitBits(d Datum, t Type, explicit bool) (Datum, error) {
 	b := d.Bytes()
 	if len(b) < 4 {
 		return Null, ErrCorrupt
 	}
 	n, want := int(b[0])<<24|int(b[1])<<16|int(b[2])<<8|int(b[3]), int(t.Mod)
-	if n == want || t.OID == VarBitOID && n <= want {
+	if want <= 0 || n == want || t.OID == VarBitOID && n <= want {
 		return d, nil
+	}
+	if want > MaxBits {
+		return Null, Errorf(CodeInvalidParameterValue, "length for type bit cannot exceed %d", MaxBits)
 	}
 	if !explicit {
 		if t.OID == BitOID {
