@@ -207,10 +207,6 @@ func appendSpan(b []byte, s *Span) []byte { return appendBytes(appendBytes(b, s.
 
 func readSpan(d *decoder, s *Span) { s.Start, s.End = d.bytes(), d.bytes() }
 
-func appendKey(b []byte, k *Key) []byte { return appendBytes(b, *k) }
-
-func readKey(d *decoder, k *Key) { *k = d.bytes() }
-
 func appendNode(b []byte, n *ids.NodeID) []byte { return appendInt(b, int64(*n)) }
 
 func readNode(d *decoder, n *ids.NodeID) { *n = ids.NodeID(d.int32()) }

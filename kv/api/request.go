@@ -129,7 +129,9 @@ type Expect struct {
 // Request is one operation on one span. It is one wide struct, not an
 // interface, so that a batch of one allocates nothing.
 type Request struct {
-	Kind    Kind
+	Kind Kind
+	// Lock is how a read locks. Of a write or ValidateLock it is the lock that the
+	// transaction counts on holding: if it was lost, RetryError.
 	Lock    LockStrength
 	Wait    WaitPolicy
 	Reverse bool

@@ -463,7 +463,6 @@ type groupingSet struct {
 	in     []bool // by GroupBy: in this set
 	calls  *aggCalls
 	groups map[string]int32
-	keys   []int // row in store for each group
 	store  *rowStore
 	n      int
 	mask   int64

@@ -207,25 +207,24 @@ func (a *applyOp) Close() { a.free(); a.left.Close(); a.right.Close() }
 
 // lookupOp reads an index for each row of its input, in batches.
 type lookupOp struct {
-	run    *run
-	node   *plan.LookupJoin
-	input  Operator
-	enc    *rowenc.IndexEncoder
-	dec    *rowenc.Decoder
-	keys   *scan.Instance
-	fetch  *fetcher
-	lock   api.LockStrength
-	wait   api.WaitPolicy
-	pair   *pairing
-	store  *rowStore
-	owner  []int // left position of each row in store
-	entry  *vec.Batch
-	batch  kv.Batch
-	at     []int // left position of each request
-	vals   []types.Datum
-	exact  bool // every lookup is one key
-	ended  bool
-	opened bool
+	run   *run
+	node  *plan.LookupJoin
+	input Operator
+	enc   *rowenc.IndexEncoder
+	dec   *rowenc.Decoder
+	keys  *scan.Instance
+	fetch *fetcher
+	lock  api.LockStrength
+	wait  api.WaitPolicy
+	pair  *pairing
+	store *rowStore
+	owner []int // left position of each row in store
+	entry *vec.Batch
+	batch kv.Batch
+	at    []int // left position of each request
+	vals  []types.Datum
+	exact bool // every lookup is one key
+	ended bool
 }
 
 func (b *builder) lookupJoin(n *plan.LookupJoin) (Operator, error) {

@@ -48,7 +48,6 @@ type withOp struct {
 	modifying []bool
 	body      Operator
 	done      bool
-	ended     bool
 }
 
 func (b *builder) with(n *plan.With) (Operator, error) {

@@ -299,9 +299,6 @@ func columnTypes(cols []plan.Column) []types.Type {
 	return out
 }
 
-// oneRow is the input of expressions that read no columns.
-var oneRow = &vec.Batch{N: 1}
-
 // single evaluates one scalar that reads parameters only. Constants and
 // parameters, which are nearly all, take no program.
 type single struct {

@@ -26,7 +26,6 @@ type pairing struct {
 	matched []uint8 // by left position
 	right   []bool  // by right row, for RIGHT and FULL
 	out     outbox
-	mrk     *vec.Vector
 }
 
 // What is known of a left row.

@@ -68,16 +68,6 @@ func (s *rowStore) addBatch(b *vec.Batch) {
 // at returns where row i is.
 func (s *rowStore) at(i int) (*vec.Batch, int) { return s.batches[i/vec.MaxBatch], i % vec.MaxBatch }
 
-// memBytes returns the memory held; it looks at the last batch only once it is
-// full, so that calling it often is cheap.
-func (s *rowStore) memBytes() int {
-	n := 0
-	for _, b := range s.batches {
-		n += b.MemBytes()
-	}
-	return n
-}
-
 // outbox hands rows out in the portions that are asked for.
 type outbox struct {
 	queue []*vec.Batch
@@ -92,8 +82,6 @@ func (o *outbox) push(b *vec.Batch) {
 		o.queue = append(o.queue, b)
 	}
 }
-
-func (o *outbox) empty() bool { return len(o.queue) == 0 }
 
 // next returns at most want rows, nil if there are none.
 func (o *outbox) next(want int) *vec.Batch {

@@ -542,7 +542,6 @@ type lockRowsOp struct {
 	targets []lockTarget
 	batch   kv.Batch
 	out     vec.Batch
-	sel     []int32
 }
 
 type lockTarget struct {

@@ -172,7 +172,6 @@ type limitOp struct {
 	last          []byte
 	key           []byte
 	done          bool
-	out           vec.Batch
 }
 
 func (b *builder) limit(n *plan.Limit) (Operator, error) {

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"strings"
 
 	"github.com/pamirdb/pamir/sql/ast"
 	"github.com/pamirdb/pamir/sql/bind"
@@ -314,13 +313,4 @@ func (s *Session) closeCursors() {
 			delete(s.portals, n)
 		}
 	}
-}
-
-// explainText cuts long statements for notices.
-func firstWord(sql string) string {
-	f := strings.Fields(sql)
-	if len(f) == 0 {
-		return ""
-	}
-	return strings.ToUpper(f[0])
 }

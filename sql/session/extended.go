@@ -19,7 +19,6 @@ type prepared struct {
 	declared  []types.Type
 	plan      *sessionPlan // nil for utilities
 	params    []types.Type
-	key       []byte
 	fromSQL   bool // by PREPARE
 	result    []plan.ResultColumn
 }
@@ -32,20 +31,17 @@ type portal struct {
 	formats []int16
 	runner  *runner
 
-	in        *exec.Instance // while suspended
-	plan      *sessionPlan
-	done      bool
-	total     int64
-	started   bool
-	tag       string
-	announced bool
+	in      *exec.Instance // while suspended
+	plan    *sessionPlan
+	done    bool
+	total   int64
+	started bool
 	// held are the rows of a WITH HOLD cursor after its transaction.
 	held   *held
 	hold   bool
 	scroll bool
 	cursor bool
 	pos    int64
-	back   []*vec.Batch
 }
 
 // suspend keeps an instance for the next Execute.

@@ -55,7 +55,6 @@ type Session struct {
 	// info is what other goroutines may look at.
 	infoMu sync.Mutex
 	info   sessionInfo
-	pool   []*exec.Instance
 }
 
 type sessionInfo struct {

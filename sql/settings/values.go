@@ -19,7 +19,6 @@ type Values struct {
 	path      []string
 	stmt      time.Duration
 	lock      time.Duration
-	sealed    bool
 	isolation string
 	readOnly  bool
 }
