@@ -1,7 +1,6 @@
 package session
 
 import (
-
 	"github.com/pamirdb/pamir/sql/ast"
 	"github.com/pamirdb/pamir/sql/bind"
 	"github.com/pamirdb/pamir/sql/expr"
