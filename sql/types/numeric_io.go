@@ -267,15 +267,17 @@ func decodeNumericBinary(b []byte) (Numeric, error) {
 	if len(b) != 8+2*nd || scale > maxNumericScale {
 		return Numeric{}, badBinary("numeric")
 	}
-	v := new(big.Int)
-	base := big.NewInt(10000)
+	// By way of decimal text, whose conversion is not quadratic.
+	digits := make([]byte, 1, 1+4*nd)
+	digits[0] = '0'
 	for i := 0; i < nd; i++ {
 		d := be.Uint16(b[8+2*i:])
 		if d >= 10000 {
 			return Numeric{}, Errorf(CodeInvalidBinaryRepresentation, "invalid digit in external \"numeric\" value")
 		}
-		v.Mul(v, base).Add(v, big.NewInt(int64(d)))
+		digits = append(digits, byte('0'+d/1000), byte('0'+d/100%10), byte('0'+d/10%10), byte('0'+d%10))
 	}
+	v, _ := new(big.Int).SetString(string(digits), 10)
 	// v counts units of 10^(4*(weight-nd+1)); bring it to 10^-scale.
 	shift := 4*(weight-nd+1) + scale
 	if shift >= 0 {
