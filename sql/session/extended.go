@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"slices"
 
 	"github.com/pamirdb/pamir/sql/ast"
 	"github.com/pamirdb/pamir/sql/exec"
@@ -123,7 +124,9 @@ func (s *Session) planPrepared(p *prepared) error {
 	}()
 	key := s.preparedKey(p)
 	if e := s.cached(key); e != nil {
-		p.plan, p.params, p.result = e, e.plan.Params, e.plan.Result
+		if err := s.adopt(p, e); err != nil {
+			return err
+		}
 		return s.refuseFailed(p)
 	}
 	if p.st.Node == nil && !p.empty {
@@ -152,9 +155,21 @@ func (s *Session) planPrepared(p *prepared) error {
 	if err != nil {
 		return err
 	}
-	p.plan = s.newEntry(s.preparedKey(p), pl, nil, p.sql)
-	p.params, p.result = pl.Params, pl.Result
+	return s.adopt(p, s.newEntry(s.preparedKey(p), pl, nil, p.sql))
+}
+
+// adopt gives a prepared statement its plan; a client that was told of the
+// result's columns must not get others.
+func (s *Session) adopt(p *prepared, e *sessionPlan) error {
+	if p.plan != nil && !sameColumns(p.result, e.plan.Result) {
+		return types.Errorf(types.CodeFeatureNotSupported, "cached plan must not change result type")
+	}
+	p.plan, p.params, p.result = e, e.plan.Params, e.plan.Result
 	return nil
+}
+
+func sameColumns(a, b []plan.ResultColumn) bool {
+	return slices.EqualFunc(a, b, func(x, y plan.ResultColumn) bool { return x.Name == y.Name && x.Type == y.Type })
 }
 
 func (s *Session) refuseFailed(p *prepared) error {

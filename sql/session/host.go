@@ -236,7 +236,15 @@ func serialSequence(s *Session, a []types.Datum) (types.Datum, error) {
 	if c.Sequence == 0 {
 		return types.Null, nil
 	}
-	return found(pgcatalog.QualifiedRelation(s.resolve(), c.Sequence))
+	seq, ok := s.snapshot().ByOID(c.Sequence)
+	if !ok {
+		return types.Null, nil
+	}
+	schema, ok := s.snapshot().ByOID(seq.Head().Schema)
+	if !ok {
+		return types.Null, nil
+	}
+	return types.NewString(pgcatalog.QuoteIdent(schema.Head().Name) + "." + pgcatalog.QuoteIdent(seq.Head().Name)), nil
 }
 
 func sequenceLastValue(s *Session, a []types.Datum) (types.Datum, error) {

@@ -44,6 +44,7 @@ type savepoint struct {
 	cat   *store.Mark
 	queue int
 	set   *settings.Snapshot
+	ro    bool
 }
 
 // open reports whether there is anything to end.
@@ -127,8 +128,8 @@ func (s *Session) transactionModes(options []ast.Node) error {
 			s.t.iso, s.t.isoSet = isolationOf(v), true
 		case "transaction_read_only":
 			ro := v == "1" || v == "true" || v == "on"
-			if s.t.readOnly && !ro && s.t.statements > 0 {
-				return types.Errorf(types.CodeActiveTransaction, "transaction read-write mode must be set before any query")
+			if s.t.readOnly && !ro && (s.t.statements > 0 || len(s.t.savepoints) > 0) {
+				return types.Errorf(types.CodeActiveTransaction, "cannot set transaction read-write mode inside a read-only transaction")
 			}
 			s.t.readOnly, s.t.isoSet = ro, true
 		case "transaction_deferrable":
@@ -343,7 +344,7 @@ func (s *Session) savepointStmt(st *ast.TransactionStmt) (string, error) {
 		if err := s.ensureTxn(); err != nil {
 			return "", err
 		}
-		sp := savepoint{name: name, mark: s.t.txn.Savepoint(), queue: s.t.queue.Mark(), set: s.set.Snapshot()}
+		sp := savepoint{name: name, mark: s.t.txn.Savepoint(), queue: s.t.queue.Mark(), set: s.set.Snapshot(), ro: s.t.readOnly}
 		if s.t.change != nil {
 			m := s.t.change.Mark()
 			sp.cat = &m
@@ -379,6 +380,7 @@ func (s *Session) savepointStmt(st *ast.TransactionStmt) (string, error) {
 		s.t.change.RollbackTo(s.t.change.Origin())
 	}
 	s.set.Restore(sp.set)
+	s.t.readOnly = sp.ro
 	s.prefix = nil
 	s.closePortals()
 	s.t.savepoints = s.t.savepoints[:at+1]
