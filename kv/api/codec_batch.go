@@ -264,11 +264,13 @@ func appendScanOptions(b []byte, o *ScanOptions) []byte {
 	b = appendBytes(b, o.Program)
 	b = appendInt(b, o.MaxRows)
 	b = appendInt(b, o.MaxBytes)
-	return appendBool(b, o.KeysOnly)
+	b = appendBool(b, o.KeysOnly)
+	return appendBool(b, o.Latest)
 }
 
 func readScanOptions(d *decoder, o *ScanOptions) {
 	o.Program, o.MaxRows, o.MaxBytes, o.KeysOnly = d.bytes(), d.int(), d.int(), d.bool()
+	o.Latest = d.bool()
 }
 
 func appendTxnArgs(b []byte, a *TxnArgs) []byte {

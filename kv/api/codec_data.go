@@ -146,7 +146,8 @@ func AppendLiveness(b []byte, l *Liveness) []byte {
 	b = appendInt(b, l.Epoch)
 	b = appendTS(b, l.Expiration)
 	b = appendBool(b, l.Draining)
-	return appendBool(b, l.Decommissioning)
+	b = appendBool(b, l.Decommissioning)
+	return appendInt(appendInt(b, l.Replicas), l.Leases)
 }
 
 // DecodeLiveness reads what AppendLiveness wrote.
@@ -156,6 +157,7 @@ func DecodeLiveness(b []byte) (l Liveness, err error) {
 	l.Epoch = d.int()
 	l.Expiration = d.ts()
 	l.Draining, l.Decommissioning = d.bool(), d.bool()
+	l.Replicas, l.Leases = d.int(), d.int()
 	return l, d.finish()
 }
 

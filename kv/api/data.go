@@ -131,6 +131,8 @@ type Liveness struct {
 	Draining   bool
 	// Decommissioning nodes get no new replicas and lose theirs.
 	Decommissioning bool
+	// Replicas and Leases say how much the node has, as of its last renewal.
+	Replicas, Leases int64
 }
 
 // NodeDescriptor is a node's entry in the registry.

@@ -164,6 +164,11 @@ type ScanOptions struct {
 	MaxBytes int64
 	// KeysOnly leaves values out.
 	KeysOnly bool
+	// Latest asks for the newest committed rows, also where the snapshot is older
+	// than they are: what a foreign key's check needs of the rows that refer to one
+	// that it has locked. The coordinator moves the snapshot up or answers a
+	// RetryError; ranges do not look at it.
+	Latest bool
 }
 
 // TxnArgs are the arguments of transaction requests.

@@ -248,6 +248,9 @@ func (ev *evaluation) refreshPoint(r *api.Request, to hlc.Timestamp) error {
 // validateLock checks that nobody wrote a key since it was locked, and makes it
 // count as read where the transaction commits.
 func (ev *evaluation) validateLock(r *api.Request) error {
+	if err := ev.checkHeld(r, concurrency.Hash(r.Key)); err != nil {
+		return err
+	}
 	head, err := mvcc.GetHead(ev.eng, &ev.sc, ev.space, r.Key)
 	if err != nil {
 		return err

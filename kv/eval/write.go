@@ -16,6 +16,9 @@ import (
 // request of the batch may move all of them up.
 func (ev *evaluation) checkWrite(r *api.Request) error {
 	hash := concurrency.Hash(r.Key)
+	if err := ev.checkHeld(r, hash); err != nil {
+		return err
+	}
 	if ev.m.WriteBlocked(r.Key, hash, ev.txn.ID) {
 		ev.blocked = blockedKey{key: r.Key, strength: api.LockExclusive, wait: r.Wait}
 		return errBlocked
@@ -41,6 +44,17 @@ func (ev *evaluation) checkWrite(r *api.Request) error {
 	}
 	ev.writes = append(ev.writes, w)
 	return nil
+}
+
+// checkHeld fails when a lock that the transaction counts on was lost, with the
+// leaseholder that it was taken at. At SERIALIZABLE versions and refreshes tell
+// all there is to know; at the other levels somebody may have taken and released
+// the lock meanwhile, and left the key as it was (a child of a row, say).
+func (ev *evaluation) checkHeld(r *api.Request, hash uint64) error {
+	if r.Lock == api.LockNone || ev.txn.Isolation == api.Serializable || ev.m.Held(r.Key, hash, ev.txn.ID) >= r.Lock {
+		return nil
+	}
+	return &api.RetryError{Reason: api.ReasonStaleBase, Timestamp: ev.readTS}
 }
 
 // above moves the batch's writes above a timestamp.

@@ -31,7 +31,7 @@ func chaos(c *kvtest.Cluster) (stop func()) {
 			select {
 			case <-done:
 				return
-			case <-time.After(500 * time.Microsecond):
+			case <-time.After(2 * time.Millisecond):
 				c.DropLocks()
 			}
 		}
@@ -55,32 +55,40 @@ func insertChild(ctx context.Context, t kv.Txn, p, n int) error {
 	if !b.Responses[0].Exists {
 		return errNoParent
 	}
+	linger()
 	return nil
 }
 
+// linger gives the locks time to get lost before the commit.
+func linger() { time.Sleep(rand.N(time.Millisecond)) }
+
 var errNoParent = errors.New("no parent")
 
-// deleteParent removes a parent without children, or puts it back.
-func deleteParent(ctx context.Context, t kv.Txn, p int) error {
+// deleteParent removes a parent with its children, or puts it back. It reports
+// whether it saw children without a parent, which counts only if it commits.
+func deleteParent(ctx context.Context, t kv.Txn, p int) (orphans bool, err error) {
 	var b kv.Batch
 	b.GetLocked(key(p), api.LockExclusive, api.WaitBlock)
 	if err := t.Send(ctx, &b); err != nil {
-		return err
+		return false, err
 	}
 	exists := b.Responses[0].Exists
+	linger()
 	b.Reset()
 	b.ReadSeq = t.Step()
-	b.Scan(childKey(p, 0), childKey(p, children), nil)
+	// The snapshot may be older than a child that came before our lock.
+	b.Scan(childKey(p, 0), childKey(p, children), &api.ScanOptions{Latest: true})
 	if err := t.Send(ctx, &b); err != nil {
-		return err
+		return false, err
 	}
-	if exists && len(b.Responses[0].KVs) > 0 {
+	if len(b.Responses[0].KVs) > 0 {
+		orphans = !exists
 		b.Reset()
 		for n := range children {
 			b.Delete(childKey(p, n), api.Expect{})
 		}
 		b.Delete(key(p), api.Expect{})
-		return t.Send(ctx, &b)
+		return orphans, t.Send(ctx, &b)
 	}
 	b.Reset()
 	if exists {
@@ -88,7 +96,7 @@ func deleteParent(ctx context.Context, t kv.Txn, p int) error {
 	} else {
 		b.Put(key(p), val("parent"), api.Expect{})
 	}
-	return t.Send(ctx, &b)
+	return false, t.Send(ctx, &b)
 }
 
 // TestNoOrphans runs foreign keys' locks at every level while locks get lost.
@@ -107,14 +115,19 @@ func TestNoOrphans(t *testing.T) {
 					defer wg.Done()
 					r := rand.New(rand.NewPCG(uint64(w), 5))
 					db := c.Node(ids.NodeID(w%max(1, o.Nodes) + 1))
-					for range 80 {
+					for range 50 {
 						p, n := r.IntN(parents), r.IntN(children)
-						err := db.Run(ctx, kv.TxnOptions{Isolation: levels[w%3]}, func(t kv.Txn) error {
+						orphans := false
+						err := db.Run(ctx, kv.TxnOptions{Isolation: levels[w%3]}, func(t kv.Txn) (err error) {
 							if w < 3 {
 								return insertChild(ctx, t, p, n)
 							}
-							return deleteParent(ctx, t, p)
+							orphans, err = deleteParent(ctx, t, p)
+							return err
 						})
+						if orphans && err == nil {
+							t.Errorf("worker %d: children without their parent %d", w, p)
+						}
 						if err != nil && !errors.Is(err, errNoParent) {
 							t.Errorf("worker %d: %v", w, err)
 							return

@@ -20,6 +20,8 @@ type version struct {
 type pending struct {
 	key    api.Key
 	expect api.Expect
+	// lock is the lock that the key's first write was based on.
+	lock api.LockStrength
 	// index is the write's place in the batch that commits, for a condition that
 	// is checked only there.
 	index    int32

@@ -240,6 +240,9 @@ func (t *Txn) carried(reqs []api.Request, seq api.Seq) (list []api.CarriedWrite,
 func (t *Txn) sendReads(ctx context.Context, reqs []api.Request, seq api.Seq, carried []api.CarriedWrite) (*api.BatchResponse, error) {
 	locking := t.prepareLocks(reqs)
 	for {
+		if err := t.freshen(ctx, reqs); err != nil {
+			return nil, err
+		}
 		br, at, err := t.sendOnce(ctx, reqs, seq, carried, locking)
 		if err == nil {
 			return br, nil

@@ -92,6 +92,42 @@ func (t *Txn) refresh(ctx context.Context, ts hlc.Timestamp) error {
 	return nil
 }
 
+// freshen moves the snapshot up when one of reqs must see the newest rows and
+// there are some that it does not show. At SERIALIZABLE the commit finds out.
+func (t *Txn) freshen(ctx context.Context, reqs []api.Request) error {
+	if t.opts.Isolation == api.Serializable {
+		return nil
+	}
+	var spans []api.Span
+	for i := range reqs {
+		if o := reqs[i].Scan; o != nil && o.Latest {
+			spans = append(spans, api.Span{Start: reqs[i].Key, End: reqs[i].End})
+		}
+	}
+	if len(spans) == 0 {
+		return nil
+	}
+	t.snap.Lock()
+	defer t.snap.Unlock()
+	m := t.edit()
+	from := m.ReadTS
+	m.ReadTS = t.db.cfg.Clock.Now().Forward(from)
+	err := t.sendRefresh(ctx, m, from, spans)
+	var newer *api.RetryError
+	if !errors.As(err, &newer) {
+		return err
+	}
+	t.retryTS = t.retryTS.Forward(m.ReadTS)
+	if err := t.refresh(ctx, m.ReadTS); err != nil {
+		var failed *api.RetryError
+		if errors.As(err, &failed) {
+			return t.stick(&api.RetryError{Reason: api.ReasonNewerVersion, Timestamp: t.retryTS})
+		}
+		return err
+	}
+	return nil
+}
+
 func (t *Txn) sendRefresh(ctx context.Context, m *api.TxnMeta, from hlc.Timestamp, spans []api.Span) error {
 	ba := t.newBatch()
 	ba.Txn, ba.ReadTS = m, m.ReadTS

@@ -51,7 +51,7 @@ func (t *Txn) bufferWrite(req *api.Request, index int, late bool) error {
 	}
 	p, fresh := t.buf.put(key, v)
 	if fresh {
-		p.expect = t.base(req, late)
+		p.expect, p.lock = t.base(req, late)
 		if late && p.expect.Kind == api.ExpectAbsent {
 			p.index = int32(index)
 		}
@@ -60,20 +60,18 @@ func (t *Txn) bufferWrite(req *api.Request, index int, late bool) error {
 }
 
 // base returns the condition under which a key's first write is laid: the version
-// it is based on, if that is known (KV.md, 17).
-func (t *Txn) base(req *api.Request, late bool) api.Expect {
-	if req.Expect.Kind == api.ExpectVersion {
-		return req.Expect
-	}
+// it is based on, if that is known, and the lock that was taken on it (KV.md, 17).
+func (t *Txn) base(req *api.Request, late bool) (api.Expect, api.LockStrength) {
 	h := t.locks.find(req.Key)
 	switch {
+	case req.Expect.Kind == api.ExpectVersion:
 	case h != nil:
-		return api.Expect{Kind: api.ExpectVersion, Version: h.version}
+		return api.Expect{Kind: api.ExpectVersion, Version: h.version}, h.strength
 	case req.Expect.Kind == api.ExpectAbsent && !late:
 		// Checked against an intent of ours, which keeps others out.
-		return api.Expect{}
+		return api.Expect{}, api.LockNone
 	}
-	return req.Expect
+	return req.Expect, api.LockNone
 }
 
 // lockAbsent locks the keys of the writes that expect absence and fails with the
@@ -223,7 +221,7 @@ func (t *Txn) sendWrites(ctx context.Context, reqs []api.Request) error {
 
 // writeRequest returns the request that lays one version of a key.
 func writeRequest(p *pending, v version) api.Request {
-	r := api.Request{Kind: api.Put, Key: p.key, Value: v.value, Seq: v.seq, Expect: p.expect}
+	r := api.Request{Kind: api.Put, Key: p.key, Value: v.value, Seq: v.seq, Expect: p.expect, Lock: p.lock}
 	if v.deleted {
 		r.Kind = api.Delete
 	}
