@@ -96,7 +96,7 @@ func (d *demo) start(ctx context.Context, c server.Config, store string, count i
 			return fmt.Errorf("node %d: %w", i+1, err)
 		}
 		d.nodes = append(d.nodes, s)
-		if i == 0 && s.NodeID() == 0 {
+		if i == 0 && !s.Member() {
 			t := adminTarget{host: s.RPCAddr(), insecure: true}
 			if _, err := t.call(ctx, rpc.MethodInit, nil); err != nil {
 				return err
@@ -116,7 +116,11 @@ func (d *demo) stop() error {
 	// nodes that stop next.
 	errs := make(chan error, len(d.nodes))
 	for _, n := range d.nodes {
-		go func() { errs <- stopServer(n) }()
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+			defer cancel()
+			errs <- n.StopWithCluster(ctx)
+		}()
 	}
 	var all error
 	for range d.nodes {

@@ -121,9 +121,11 @@ func keepAliveInCluster(ctx context.Context, s *Server, l *layers) {
 }
 
 // stop takes the layers down from the top.
-func (l *layers) stop(ctx context.Context) {
+func (l *layers) stop(ctx context.Context, handOver bool) {
 	l.lifecycle.Close()
-	_ = l.store.Drain(ctx) // what was not handed over in time expires
+	if handOver {
+		_ = l.store.Drain(ctx) // what was not handed over in time expires
+	}
 	l.sql.Close()
 	l.db.Close()
 	l.store.Close()
@@ -162,6 +164,9 @@ func (s *Server) ownFirstRange() *api.RangeDescriptor {
 func (s *Server) handleInit(ctx context.Context, from ids.NodeID, payload []byte) ([]byte, error) {
 	if id := s.identity.Load(); id != nil {
 		return nil, fmt.Errorf("the cluster is initialized already (its id is %s)", id.Cluster)
+	}
+	if s.Member() {
+		return nil, errors.New("this node belongs to a cluster already and is waiting for its other nodes")
 	}
 	return s.members.handleInit(ctx, from, payload)
 }

@@ -50,6 +50,10 @@ type Server struct {
 	layers   atomic.Pointer[layers]
 	ready    chan struct{}
 	failed   chan error
+	// alone says that no other node will serve on: there is nobody to hand leases to.
+	alone atomic.Bool
+	// member says that the store belonged to a cluster when the node started.
+	member   atomic.Bool
 	stopOnce sync.Once
 	stopErr  error
 }
@@ -92,6 +96,7 @@ func (s *Server) open(ctx context.Context) error {
 	if !known && s.net == nil && !s.cfg.SingleNode {
 		return errors.New("a new node needs --listen-addr and --join, or start-single-node")
 	}
+	s.member.Store(known)
 	s.tasks.Go("node start", func(ctx context.Context) {
 		if err := s.boot(ctx, id, known); err != nil && ctx.Err() == nil {
 			s.failed <- err
@@ -280,6 +285,10 @@ func (s *Server) ClusterID() string {
 	return ""
 }
 
+// Member reports whether the store belonged to a cluster when the node started:
+// such a node needs no init.
+func (s *Server) Member() bool { return s.member.Load() }
+
 // Insecure reports whether the node runs without TLS and passwords.
 func (s *Server) Insecure() bool { return s.cfg.Insecure }
 
@@ -328,7 +337,7 @@ func (s *Server) ServeConn(c net.Conn) error {
 }
 
 // drainWithin is how much of a stop goes to sessions and leases.
-const drainWithin = 1500 * time.Millisecond
+const drainWithin = time.Second
 
 // Stop stops the node in the reverse order of its start. Sessions are given a
 // moment to end their transactions, and leases are handed over; what is committed
@@ -336,6 +345,13 @@ const drainWithin = 1500 * time.Millisecond
 func (s *Server) Stop(ctx context.Context) error {
 	s.stopOnce.Do(func() { s.stopErr = s.stop(ctx) })
 	return s.stopErr
+}
+
+// StopWithCluster is Stop for a node whose whole cluster stops: leases are not
+// handed over.
+func (s *Server) StopWithCluster(ctx context.Context) error {
+	s.alone.Store(true)
+	return s.Stop(ctx)
 }
 
 func (s *Server) stop(ctx context.Context) error {
@@ -347,7 +363,7 @@ func (s *Server) stop(ctx context.Context) error {
 		errs = append(errs, s.pg.Close())
 	}
 	if l := s.layers.Load(); l != nil {
-		l.stop(dctx)
+		l.stop(dctx, !s.alone.Load())
 	}
 	if s.http != nil {
 		errs = append(errs, s.http.Close())

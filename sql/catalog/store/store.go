@@ -92,13 +92,16 @@ func (s *Store) Start(ctx context.Context) error {
 	return nil
 }
 
+// closeWithin bounds giving up the lease: it expires by itself.
+const closeWithin = 200 * time.Millisecond
+
 // Close stops following the catalog and gives up the node's lease.
 func (s *Store) Close() {
 	if s.tasks == nil {
 		return
 	}
 	s.tasks.Stop()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
 	_ = s.db.Run(ctx, kv.TxnOptions{}, func(t kv.Txn) error {
 		var b kv.Batch
