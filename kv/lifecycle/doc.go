@@ -5,9 +5,11 @@
 // for the ranges that it holds the lease of.
 //
 // Invariants:
-//  1. One change at a time per node, and a replica is added before one is removed.
-//  2. A decision needs no answer from another node: it is made from this node's
-//     replicas and the liveness records, and repeated until nothing is left to do.
+//  1. One change at a time per range and a few per node, and a replica is added
+//     before one is removed.
+//  2. A decision needs no answer from another node: it is made from the range's
+//     descriptor and the liveness records, which carry each node's counts, and
+//     repeated until nothing is left to do.
 //  3. Nothing is moved unless the move makes the spread strictly better, so that
 //     two managers do not move things to and fro.
 package lifecycle

@@ -2,7 +2,10 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/pamirdb/pamir/kv"
@@ -22,7 +25,11 @@ const (
 
 	every     = time.Second
 	gcEvery   = time.Minute
-	opTimeout = time.Minute
+	opTimeout = 2 * time.Minute
+	// maxChanges is how many ranges this node changes at a time.
+	maxChanges = 4
+	// A range whose change failed is left alone for firstPause, then for longer.
+	firstPause, maxPause = 2 * time.Second, time.Minute
 )
 
 // Config says what a manager stands on.
@@ -45,9 +52,28 @@ type Config struct {
 type Manager struct {
 	cfg   Config
 	tasks *stop.Group
-	// lastGC is when each range's versions were last collected, and how many
-	// writes it had seen by then.
+	// wake ends the loop's pause.
+	wake chan struct{}
+	// lastGC is when each range's versions were last collected. The loop's own.
 	lastGC map[ids.RangeID]time.Time
+	// turn rotates the order in which ranges are looked at. The loop's own.
+	turn int
+
+	// mu guards all below; nothing blocks under it.
+	mu sync.Mutex
+	// changing holds the ranges that a change is under way for; paused those
+	// whose last change failed.
+	changing map[ids.RangeID]bool
+	paused   map[ids.RangeID]pause
+	// budget is how many changes that only spread load may be made until
+	// renewAt: counts are about a second old, so more at a time would overshoot.
+	budget  int
+	renewAt time.Time
+}
+
+type pause struct {
+	until time.Time
+	last  time.Duration
 }
 
 // New returns a manager; Start runs it.
@@ -58,7 +84,8 @@ func New(cfg Config) *Manager {
 	if cfg.DeadAfter == 0 {
 		cfg.DeadAfter = DefaultDeadAfter
 	}
-	return &Manager{cfg: cfg, tasks: stop.New(context.Background()), lastGC: map[ids.RangeID]time.Time{}}
+	return &Manager{cfg: cfg, tasks: stop.New(context.Background()), wake: make(chan struct{}, 1), lastGC: map[ids.RangeID]time.Time{},
+		changing: map[ids.RangeID]bool{}, paused: map[ids.RangeID]pause{}}
 }
 
 // Start runs the loop until Close.
@@ -74,19 +101,18 @@ func (m *Manager) loop(ctx context.Context) {
 	for {
 		select {
 		case <-t.C:
+		case <-m.wake:
 		case <-ctx.Done():
 			return
 		}
-		wait := every
-		if m.round(ctx) {
-			wait = 50 * time.Millisecond // there may be more to do
-		}
-		t.Reset(wait)
+		m.round(ctx)
+		// Jittered, so that nodes do not all decide at the same moment.
+		t.Reset(every*3/4 + rand.N(every/2))
 	}
 }
 
-// round makes at most one change and reports whether it did.
-func (m *Manager) round(ctx context.Context) bool {
+// round starts the changes that this node's ranges need.
+func (m *Manager) round(ctx context.Context) {
 	var mine []*store.Replica
 	m.cfg.Store.Replicas(func(r *store.Replica) bool {
 		if r.IsLeaseholder() {
@@ -98,21 +124,78 @@ func (m *Manager) round(ctx context.Context) bool {
 	if err != nil {
 		m.cfg.Logger.Debug("no picture of the cluster", "err", err)
 	}
-	for _, r := range mine {
-		if ctx.Err() != nil {
-			return false
-		}
-		if m.splitBySize(ctx, r) {
-			return true
-		}
-		if p != nil {
-			if a, ok := Decide(p, r.Desc(), m.cfg.Node); ok && m.act(ctx, r, a) {
-				return true
-			}
+	m.mu.Lock()
+	if now := time.Now(); p != nil && now.After(m.renewAt) {
+		m.budget, m.renewAt = p.Budget(m.cfg.Node), now.Add(every)
+	}
+	m.mu.Unlock()
+	m.turn++
+	for i := range mine {
+		if !m.consider(p, mine[(i+m.turn)%len(mine)]) {
+			break
 		}
 	}
 	m.collectVersions(ctx, mine)
-	return false
+}
+
+// consider starts a change of one range if it needs one; false means that enough
+// are under way.
+func (m *Manager) consider(p *Picture, r *store.Replica) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	id := r.RangeID()
+	if len(m.changing) >= maxChanges {
+		return false
+	}
+	if m.changing[id] || time.Now().Before(m.paused[id].until) {
+		return true
+	}
+	if m.tooBig(r) {
+		m.start(r, func(ctx context.Context) error { return m.halve(ctx, r) })
+		return true
+	}
+	if p == nil {
+		return true
+	}
+	a, ok := Decide(p, r.Desc(), m.cfg.Node)
+	if !ok || a.Spread && m.budget == 0 {
+		return true
+	}
+	if a.Spread {
+		m.budget--
+	}
+	p.Expect(a, m.cfg.Node)
+	m.start(r, func(ctx context.Context) error { return m.act(ctx, r, a) })
+	return true
+}
+
+// start runs a change of a range; the caller holds mu.
+func (m *Manager) start(r *store.Replica, change func(context.Context) error) {
+	id := r.RangeID()
+	m.changing[id] = true
+	started := m.tasks.Go("change a range", func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, opTimeout)
+		defer cancel()
+		err := change(ctx)
+		m.mu.Lock()
+		delete(m.changing, id)
+		if err == nil {
+			delete(m.paused, id)
+		} else {
+			last := min(max(2*m.paused[id].last, firstPause), maxPause)
+			m.paused[id] = pause{time.Now().Add(last/2 + rand.N(last/2)), last}
+		}
+		m.mu.Unlock()
+		if err == nil {
+			select { // there may be more to do
+			case m.wake <- struct{}{}:
+			default:
+			}
+		}
+	})
+	if !started {
+		delete(m.changing, id)
+	}
 }
 
 // picture describes the cluster as this node's replicas and the liveness records
@@ -130,34 +213,23 @@ func (m *Manager) picture(ctx context.Context) (*Picture, error) {
 		return nil, err
 	}
 	p := &Picture{Replicas: m.cfg.Replicas}
-	at := map[ids.NodeID]int{}
 	for _, d := range nodes {
 		r, known := records[d.Node]
 		n := Node{ID: d.Node, Locality: d.Locality, Draining: r.Draining, Decommissioning: r.Decommissioning, Live: known && live.IsLive(r)}
 		// A node that has not written its record yet has just joined.
 		n.Dead = known && time.Since(r.Expiration.Time()) > m.cfg.DeadAfter
-		at[d.Node] = len(p.Nodes)
+		n.Replicas, n.Leases = int(r.Replicas), int(r.Leases)
+		if d.Node == m.cfg.Node {
+			n.Replicas, n.Leases = m.cfg.Store.Counts()
+		}
 		p.Nodes = append(p.Nodes, n)
 	}
-	m.cfg.Store.Replicas(func(r *store.Replica) bool {
-		for _, rep := range r.Desc().Replicas {
-			if i, ok := at[rep.Node]; ok {
-				p.Nodes[i].Replicas++
-			}
-		}
-		if i, ok := at[r.Lease().Holder.Node]; ok {
-			p.Nodes[i].Leases++
-		}
-		return true
-	})
 	return p, nil
 }
 
-// act carries out a decision; it reports whether anything changed.
-func (m *Manager) act(ctx context.Context, r *store.Replica, a Action) bool {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	req := api.Request{Kind: api.AdminChangeReplicas, Key: r.Desc().Start, Admin: &api.AdminArgs{}}
+// act carries out a decision.
+func (m *Manager) act(ctx context.Context, r *store.Replica, a Action) error {
+	req := api.Request{Kind: api.AdminChangeReplicas, Key: r.Desc().Start, Admin: &api.AdminArgs{ExpectGeneration: r.Desc().Generation}}
 	switch {
 	case a.Transfer != 0:
 		req.Kind, req.Admin.Node = api.AdminTransferLease, a.Transfer
@@ -172,30 +244,32 @@ func (m *Manager) act(ctx context.Context, r *store.Replica, a Action) bool {
 	attrs := []any{"range", r.RangeID(), "add", a.Add, "remove", a.Remove, "transfer", a.Transfer, "why", a.Why}
 	if err != nil {
 		m.cfg.Logger.Debug("range not changed", append(attrs, "err", err)...)
-		return false
+		return err
 	}
 	m.cfg.Logger.Debug("changed a range", attrs...)
-	return true
+	return nil
 }
 
-// splitBySize halves a range that has grown past the limit.
-func (m *Manager) splitBySize(ctx context.Context, r *store.Replica) bool {
-	if r.RangeID() <= store.SystemRange || r.Size() < m.cfg.RangeMaxBytes {
-		return false
-	}
+// tooBig reports whether a range has grown past the limit.
+func (m *Manager) tooBig(r *store.Replica) bool {
+	return r.RangeID() > store.SystemRange && r.Size() >= m.cfg.RangeMaxBytes
+}
+
+// halve splits a range in the middle of its data.
+func (m *Manager) halve(ctx context.Context, r *store.Replica) error {
 	key := r.MiddleKey()
 	if key == nil {
-		return false
+		return errOneKey
 	}
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
 	if err := m.cfg.Admin.Split(ctx, key); err != nil {
 		m.cfg.Logger.Debug("range not split", "range", r.RangeID(), "err", err)
-		return false
+		return err
 	}
 	m.cfg.Logger.Info("split a range by size", "range", r.RangeID(), "at", keys.Pretty(key))
-	return true
+	return nil
 }
+
+var errOneKey = errors.New("the range has no key to split at")
 
 // collectVersions removes versions that nobody can read any more.
 func (m *Manager) collectVersions(ctx context.Context, mine []*store.Replica) {

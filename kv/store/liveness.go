@@ -35,6 +35,8 @@ type Liveness struct {
 	// pointer, lest an old epoch be seen with a new expiration.
 	beat     atomic.Pointer[beat]
 	draining atomic.Bool
+	// counts returns this node's replicas and leases.
+	counts func() (replicas, leases int)
 	// needed says that a lease depends on the record.
 	needed atomic.Bool
 
@@ -53,8 +55,8 @@ type liveRecord struct {
 	exists  bool
 }
 
-func newLiveness(node ids.NodeID, clock *hlc.Clock, sender api.Sender, log *slog.Logger) *Liveness {
-	l := &Liveness{node: node, clock: clock, sender: sender, log: log, others: map[ids.NodeID]api.Liveness{}}
+func newLiveness(node ids.NodeID, clock *hlc.Clock, sender api.Sender, log *slog.Logger, counts func() (replicas, leases int)) *Liveness {
+	l := &Liveness{node: node, clock: clock, sender: sender, log: log, counts: counts, others: map[ids.NodeID]api.Liveness{}}
 	l.beat.Store(&beat{})
 	return l
 }
@@ -99,6 +101,8 @@ func (l *Liveness) heartbeat(ctx context.Context) error {
 			}
 		}
 		next.Draining = next.Draining || l.draining.Load()
+		replicas, leases := l.counts()
+		next.Replicas, next.Leases = int64(replicas), int64(leases)
 		next.Expiration = l.clock.Now().Add(livenessDuration)
 		ok, err := l.write(ctx, &l.own, next)
 		if err != nil {

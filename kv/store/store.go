@@ -71,7 +71,7 @@ func New(cfg Config) *Store {
 	}
 	s := &Store{cfg: cfg, log: cfg.Logger, waits: concurrency.NewWaits(), tasks: stop.New(context.Background()),
 		startNanos: cfg.Clock.PhysicalNanos()}
-	s.live = newLiveness(cfg.Node, cfg.Clock, cfg.Sender, cfg.Logger)
+	s.live = newLiveness(cfg.Node, cfg.Clock, cfg.Sender, cfg.Logger, s.Counts)
 	s.mu.opening = map[ids.RangeID]bool{}
 	s.mu.expected = map[ids.RangeID]bool{}
 	s.mu.revoked = map[ids.RangeID]uint64{}
@@ -255,6 +255,21 @@ func (s *Store) Replicas(f func(*Replica) bool) {
 		r, ok := s.Replica(g.RangeID())
 		return !ok || f(r)
 	})
+}
+
+// Counts returns how many replicas this node has, and how many leases.
+func (s *Store) Counts() (replicas, leases int) {
+	if !s.started.Load() {
+		return 0, 0
+	}
+	s.Replicas(func(r *Replica) bool {
+		replicas++
+		if r.IsLeaseholder() {
+			leases++
+		}
+		return true
+	})
+	return replicas, leases
 }
 
 // Send implements api.Sender for the ranges with a replica here.
