@@ -47,7 +47,7 @@ func (t *Txn) cleanup(s api.TxnStatus) *cleanup {
 		db: t.db, meta: m, status: s, ignored: t.ignored,
 		intents: slices.Clone(t.intents.spans()), locks: slices.Clone(t.lockSpans.spans()),
 		decide: t.staged || t.flushed() > 0 || t.beaten.Load(),
-		forget: t.staged || t.flushed() > 0 || t.beaten.Load(),
+		forget: (t.staged || t.flushed() > 0 || t.beaten.Load()) && !(s == api.Aborted && t.doubtful),
 	}
 	if m.Anchor != nil {
 		c.end = t.endTxn(s == api.Committed)

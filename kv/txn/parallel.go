@@ -48,6 +48,7 @@ func (t *Txn) commitParallel(ctx context.Context, b *kv.Batch, desc *api.RangeDe
 	var record answer
 	record.br, record.err = t.sendHalf(ctx, m, stage)
 	<-done
+	t.doubtful = t.doubtful || record.err != nil || laid.err != nil
 	record.err = t.pushedPastLocks(record.err, locks)
 	return t.decide(ctx, b, m, there, record, laid, func(i int, inStage bool) int32 {
 		part := there

@@ -66,6 +66,10 @@ type Txn struct {
 	// that is not the whole commit: the record may exist.
 	beaten, beating atomic.Bool
 	staged          bool
+	// doubtful is set when a request that writes has failed: on another node it may
+	// still be under way, and find its transaction's record gone. So an aborted
+	// record then stays for garbage collection.
+	doubtful bool
 	// victim is set when the transaction was chosen to break a deadlock: starting
 	// over with its locks would bring the deadlock back.
 	victim bool
@@ -233,7 +237,7 @@ func (t *Txn) Restart(context.Context) error {
 func (t *Txn) resetHoldings() {
 	t.holds.Store(false)
 	t.beaten.Store(false)
-	t.staged, t.victim = false, false
+	t.staged, t.victim, t.doubtful = false, false, false
 	t.locks.reset()
 	t.lockSpans.reset()
 	t.intents.reset()

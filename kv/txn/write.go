@@ -206,6 +206,7 @@ func (t *Txn) sendWrites(ctx context.Context, reqs []api.Request) error {
 	ba.ReadSeq = t.readSeq(0)
 	br, err := t.db.cfg.Ranges.Send(ctx, ba)
 	if err != nil {
+		t.doubtful = true
 		return err
 	}
 	t.mu.Lock()
