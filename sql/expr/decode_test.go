@@ -60,10 +60,27 @@ func TestPrint(t *testing.T) {
 		{&SQLValueFunction{Func: CurrentTimestamp, Typ: types.TimestampTZType}, "CURRENT_TIMESTAMP"},
 		{&Const{Typ: types.NumericType, Value: types.NewNumeric(types.Numeric{Coef: 150, Scale: 2})}, "1.50"},
 		{&Const{Typ: types.NumericType.WithMod(-1)}, "NULL::numeric"},
+		{op(t, "=", &Relabel{Arg: s, Typ: types.TextType, Form: ImplicitCast}, text("a")), `(("Name")::text = 'a'::text)`},
 		{&FuncExpr{Func: 870, Args: []Expr{text("A")}, Typ: types.TextType}, "lower('A'::text)"},
 		{&ScalarArrayOp{Name: "=", Left: x, Right: &ArrayExpr{Elems: []Expr{intConst(1), intConst(2)}, Typ: types.Int4ArrayType}}, "(x = ANY (ARRAY[1, 2]))"},
 	} {
 		if got := Print(c.e, nil); got != c.want {
+			t.Errorf("got %s, want %s", got, c.want)
+		}
+	}
+	for _, c := range []struct {
+		e    Expr
+		want string
+	}{
+		{op(t, ">", x, intConst(0)), "x > 0"},
+		{op(t, "*", op(t, "+", x, intConst(1)), intConst(2)), "(x + 1) * 2"},
+		{op(t, "+", op(t, "*", x, intConst(1)), intConst(2)), "x * 1 + 2"},
+		{op(t, "-", x, op(t, "-", x, intConst(2))), "x - (x - 2)"},
+		{&BoolExpr{Op: Or, Args: []Expr{&BoolExpr{Op: And, Args: []Expr{op(t, ">", x, intConst(0)), &NullTest{Arg: s}}}, op(t, "=", x, intConst(1))}}, `x > 0 AND "Name" IS NULL OR x = 1`},
+		{&BoolExpr{Op: And, Args: []Expr{&BoolExpr{Op: Or, Args: []Expr{op(t, ">", x, intConst(0)), op(t, "<", x, intConst(0))}}, op(t, "=", x, intConst(1))}}, `(x > 0 OR x < 0) AND x = 1`},
+		{op(t, "=", &Relabel{Arg: s, Typ: types.TextType, Form: ImplicitCast}, text("a")), `"Name"::text = 'a'::text`},
+	} {
+		if got := Print(c.e, &Namer{Pretty: true}); got != c.want {
 			t.Errorf("got %s, want %s", got, c.want)
 		}
 	}

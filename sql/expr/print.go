@@ -19,10 +19,12 @@ type Namer struct {
 	Subquery func(*SubqueryRef) string
 	// Names resolves reg* constants.
 	Names types.NameResolver
+	// Pretty leaves out the parentheses that precedence makes needless, as
+	// pg_get_expr(…, true) does.
+	Pretty bool
 }
 
-// Print returns the SQL text of e in the style of pg_get_expr, with all
-// parentheses.
+// Print returns the SQL text of e in the style of pg_get_expr.
 func Print(e Expr, n *Namer) string {
 	if n == nil {
 		n = &Namer{}
@@ -48,7 +50,58 @@ func (p *printer) list(es []Expr) {
 		if i > 0 {
 			p.s(", ")
 		}
+		p.shown(e)
+	}
+}
+
+// shown prints e with the implicit cast at its top, if it is one: without it
+// the text might be read back as another operator or function.
+func (p *printer) shown(e Expr) {
+	switch n := e.(type) {
+	case *Relabel:
+		p.cast(n, n.Arg, n.Typ, ExplicitCast)
+	case *CoerceViaIO:
+		p.cast(n, n.Arg, n.Typ, ExplicitCast)
+	case *ArrayCoerce:
+		p.cast(n, n.Arg, n.Typ, ExplicitCast)
+	case *FuncExpr:
+		if n.Form == ImplicitCast {
+			p.cast(n, n.Args[0], n.Typ, ExplicitCast)
+			return
+		}
 		p.expr(e)
+	default:
+		p.expr(e)
+	}
+}
+
+// operand prints an operand of parent, in parentheses if it needs them.
+func (p *printer) operand(e, parent Expr, show bool) {
+	paren := p.n.Pretty && !simple(e, parent)
+	if paren {
+		p.s("(")
+	}
+	if show {
+		p.shown(e)
+	} else {
+		p.expr(e)
+	}
+	if paren {
+		p.s(")")
+	}
+}
+
+// open and close print the parentheses around an expression, which the pretty
+// style leaves to operand.
+func (p *printer) open() {
+	if !p.n.Pretty {
+		p.s("(")
+	}
+}
+
+func (p *printer) close() {
+	if !p.n.Pretty {
+		p.s(")")
 	}
 }
 
@@ -80,21 +133,22 @@ func (p *printer) expr(e Expr) {
 	case *BoolExpr:
 		p.boolean(n)
 	case *Relabel:
-		p.cast(n.Arg, n.Typ, n.Form)
+		p.cast(n, n.Arg, n.Typ, n.Form)
 	case *CoerceViaIO:
-		p.cast(n.Arg, n.Typ, n.Form)
+		p.cast(n, n.Arg, n.Typ, n.Form)
 	case *ArrayCoerce:
-		p.cast(n.Arg, n.Typ, n.Form)
+		p.cast(n, n.Arg, n.Typ, n.Form)
 	case *ScalarArrayOp:
 		word := " ANY ("
 		if n.All {
 			word = " ALL ("
 		}
-		p.s("(")
-		p.expr(n.Left)
+		p.open()
+		p.operand(n.Left, n, true)
 		p.s(" ", n.Name, word)
-		p.expr(n.Right)
-		p.s("))")
+		p.operand(n.Right, n, true)
+		p.s(")")
+		p.close()
 	default:
 		p.special(e)
 	}
@@ -140,7 +194,7 @@ func (p *printer) constant(c *Const, showType bool) {
 	}
 }
 
-func (p *printer) cast(arg Expr, t types.Type, form CoerceForm) {
+func (p *printer) cast(node, arg Expr, t types.Type, form CoerceForm) {
 	if form == ImplicitCast {
 		p.expr(arg)
 		return
@@ -148,9 +202,9 @@ func (p *printer) cast(arg Expr, t types.Type, form CoerceForm) {
 	if c, ok := arg.(*Const); ok && c.Typ.OID == t.OID && c.Typ.Mod == -1 {
 		p.constant(c, false)
 	} else {
-		p.s("(")
-		p.expr(arg)
-		p.s(")")
+		p.open()
+		p.operand(arg, node, false)
+		p.close()
 	}
 	p.s("::", p.typeName(t))
 }
@@ -161,7 +215,7 @@ func (p *printer) call(n *FuncExpr) {
 		p.expr(n.Args[0])
 		return
 	case ExplicitCast:
-		p.cast(n.Args[0], n.Typ, ExplicitCast)
+		p.cast(n, n.Args[0], n.Typ, ExplicitCast)
 		return
 	}
 	name := n.Name
@@ -181,7 +235,7 @@ func (p *printer) call(n *FuncExpr) {
 		if n.Variadic && i == len(n.Args)-1 {
 			p.s("VARIADIC ")
 		}
-		p.expr(a)
+		p.shown(a)
 	}
 	p.s(")")
 }
@@ -240,24 +294,24 @@ func (p *printer) sqlSyntax(name string, n *FuncExpr) bool {
 }
 
 func (p *printer) operator(n *OpExpr) {
-	p.s("(")
+	p.open()
 	if len(n.Args) == 1 {
 		p.s(n.Name, " ")
-		p.expr(n.Args[0])
+		p.operand(n.Args[0], n, true)
 	} else {
-		p.expr(n.Args[0])
+		p.operand(n.Args[0], n, true)
 		p.s(" ", n.Name, " ")
-		p.expr(n.Args[1])
+		p.operand(n.Args[1], n, true)
 	}
-	p.s(")")
+	p.close()
 }
 
 func (p *printer) boolean(n *BoolExpr) {
-	p.s("(")
+	p.open()
 	if n.Op == Not {
 		p.s("NOT ")
-		p.expr(n.Args[0])
-		p.s(")")
+		p.operand(n.Args[0], n, false)
+		p.close()
 		return
 	}
 	word := " AND "
@@ -268,9 +322,9 @@ func (p *printer) boolean(n *BoolExpr) {
 		if i > 0 {
 			p.s(word)
 		}
-		p.expr(a)
+		p.operand(a, n, false)
 	}
-	p.s(")")
+	p.close()
 }
 
 func (p *printer) special(e Expr) {
@@ -285,9 +339,9 @@ func (p *printer) special(e Expr) {
 		p.s(")")
 	case *NullIf:
 		p.s("NULLIF(")
-		p.expr(n.Left)
+		p.shown(n.Left)
 		p.s(", ")
-		p.expr(n.Right)
+		p.shown(n.Right)
 		p.s(")")
 	case *MinMax:
 		if n.Least {
@@ -298,15 +352,15 @@ func (p *printer) special(e Expr) {
 		p.list(n.Args)
 		p.s(")")
 	case *NullTest:
-		p.postfix(n.Arg, map[bool]string{false: " IS NULL)", true: " IS NOT NULL)"}[n.Not])
+		p.postfix(n, n.Arg, true, map[bool]string{false: " IS NULL", true: " IS NOT NULL"}[n.Not])
 	case *BooleanTest:
-		p.postfix(n.Arg, [...]string{" IS TRUE)", " IS NOT TRUE)", " IS FALSE)", " IS NOT FALSE)", " IS UNKNOWN)", " IS NOT UNKNOWN)"}[n.Test])
+		p.postfix(n, n.Arg, false, [...]string{" IS TRUE", " IS NOT TRUE", " IS FALSE", " IS NOT FALSE", " IS UNKNOWN", " IS NOT UNKNOWN"}[n.Test])
 	case *DistinctExpr:
-		p.s("(")
-		p.expr(n.Left)
+		p.open()
+		p.operand(n.Left, n, true)
 		p.s(" IS DISTINCT FROM ")
-		p.expr(n.Right)
-		p.s(")")
+		p.operand(n.Right, n, true)
+		p.close()
 	case *ArrayExpr:
 		p.s("ARRAY[")
 		p.list(n.Elems)
@@ -330,17 +384,18 @@ func (p *printer) special(e Expr) {
 	}
 }
 
-func (p *printer) postfix(arg Expr, word string) {
-	p.s("(")
-	p.expr(arg)
+func (p *printer) postfix(node, arg Expr, show bool, word string) {
+	p.open()
+	p.operand(arg, node, show)
 	p.s(word)
+	p.close()
 }
 
 func (p *printer) caseExpr(n *CaseExpr) {
 	p.s("CASE")
 	if n.Arg != nil {
 		p.s(" ")
-		p.expr(n.Arg)
+		p.shown(n.Arg)
 	}
 	for _, w := range n.Whens {
 		p.s(" WHEN ")
@@ -353,11 +408,11 @@ func (p *printer) caseExpr(n *CaseExpr) {
 		}
 		p.expr(cond)
 		p.s(" THEN ")
-		p.expr(w.Result)
+		p.shown(w.Result)
 	}
 	if n.Else != nil {
 		p.s(" ELSE ")
-		p.expr(n.Else)
+		p.shown(n.Else)
 	} else {
 		p.s(" ELSE NULL::", p.typeName(n.Typ))
 	}
