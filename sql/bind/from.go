@@ -117,6 +117,9 @@ func (q *query) rangeVar(n *ast.RangeVar) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
+	if err := q.b.allowed(d, 'r'); err != nil {
+		return source{}, err
+	}
 	switch d := d.(type) {
 	case *catalog.Table:
 		if d.Virtual {

@@ -33,6 +33,9 @@ func (b *binder) targetTable(n *ast.RangeVar, q *query, verb string) (*catalog.T
 	case t.Virtual:
 		return nil, types.Errorf(types.CodeInsufficientPrivilege, "permission denied: \"%s\" is a system catalog", n.Relname)
 	}
+	if err := b.allowed(t, map[string]byte{"insert into": 'a', "update": 'w', "delete from": 'd'}[verb]); err != nil {
+		return nil, err
+	}
 	return t, nil
 }
 

@@ -21,6 +21,8 @@ type Options struct {
 	Settings *types.Settings
 	// ParseView parses the query of a view.
 	ParseView func(query string) (ast.Node, error)
+	// Allow checks the role's privileges; see bind.Options.
+	Allow func(d catalog.Descriptor, privilege byte) error
 	// Stats returns a table's statistics, or nil.
 	Stats func(table types.OID) *stats.Table
 	// Values are those of $1, $2, ... for a custom plan, which is good for them
@@ -35,7 +37,7 @@ func (o *Options) bindOptions() bind.Options {
 	if st == nil {
 		st = types.DefaultSettings()
 	}
-	return bind.Options{Params: o.Params, ParseView: o.ParseView, Input: func(t types.Type, text string) (types.Datum, error) {
+	return bind.Options{Params: o.Params, ParseView: o.ParseView, Allow: o.Allow, Input: func(t types.Type, text string) (types.Datum, error) {
 		return types.ParseText(t, text, st)
 	}}
 }

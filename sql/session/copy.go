@@ -223,7 +223,7 @@ func (s *Session) insertPlan(rv *ast.RangeVar, cols []*catalog.Column) (*plan.Pl
 		declared = append(declared, c.Type)
 	}
 	ins.SelectStmt = &ast.SelectStmt{ValuesLists: []ast.Node{row}}
-	return opt.Prepare(s.ctx, ins, s.resolve(), opt.Options{Params: declared, Settings: s.set.Types(), ParseView: parseView, Naive: true})
+	return opt.Prepare(s.ctx, ins, s.resolve(), opt.Options{Params: declared, Settings: s.set.Types(), ParseView: parseView, Allow: s.allow, Naive: true})
 }
 
 // copySource is the operator that gives the client's rows.

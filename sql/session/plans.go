@@ -91,7 +91,7 @@ func (s *Session) searchPath() []string {
 
 func (s *Session) bindOptions() bind.Options {
 	st := s.set.Types()
-	return bind.Options{ParseView: parseView, Input: func(t types.Type, text string) (types.Datum, error) {
+	return bind.Options{ParseView: parseView, Allow: s.allow, Input: func(t types.Type, text string) (types.Datum, error) {
 		return types.ParseText(t, text, st)
 	}}
 }
@@ -103,7 +103,7 @@ func parseView(query string) (ast.Node, error) {
 
 // makePlan plans a statement under the current catalog.
 func (s *Session) makePlan(ctx context.Context, n ast.Node, params []types.Type) (*plan.Plan, error) {
-	return opt.Prepare(ctx, n, s.resolve(), opt.Options{Params: params, Settings: s.set.Types(), ParseView: parseView,
+	return opt.Prepare(ctx, n, s.resolve(), opt.Options{Params: params, Settings: s.set.Types(), ParseView: parseView, Allow: s.allow,
 		Stats: s.srv.store.Stats, Naive: s.srv.cfg.Naive})
 }
 

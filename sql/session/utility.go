@@ -168,7 +168,7 @@ func (s *Session) query(_ contextT, sql string, row func([]types.Datum) error) e
 // runInside plans and runs a statement in the current transaction, without a
 // client.
 func (s *Session) runInside(n ast.Node, params []types.Datum, f func(*vec.Batch) error) (affected int64, err error) {
-	p, err := opt.Prepare(s.ctx, n, s.resolve(), opt.Options{Settings: s.set.Types(), ParseView: parseView, Stats: s.srv.store.Stats, Naive: s.srv.cfg.Naive})
+	p, err := opt.Prepare(s.ctx, n, s.resolve(), opt.Options{Settings: s.set.Types(), ParseView: parseView, Allow: s.allow, Stats: s.srv.store.Stats, Naive: s.srv.cfg.Naive})
 	if err != nil {
 		return 0, err
 	}

@@ -1,0 +1,60 @@
+package session
+
+import (
+	"context"
+	"testing"
+
+	"github.com/pamirdb/pamir/kv/kvtest"
+	"github.com/pamirdb/pamir/sql/types"
+)
+
+// A role reads and writes what it owns or was granted, and nothing else.
+func TestPrivileges(t *testing.T) {
+	h := newHarness(t, kvtest.Options{})
+	ctx := context.Background()
+	as := func(user string) func(sql string) string {
+		s, err := New(ctx, h.srv, 0, Options{User: user, Database: "defaultdb"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		return func(sql string) string {
+			if err := s.Exec(ctx, sql, &textWriter{}); err != nil {
+				return types.CodeOf(err)
+			}
+			return ""
+		}
+	}
+	root := as("root")
+	do := func(sql string) {
+		t.Helper()
+		if code := root(sql); code != "" {
+			t.Fatalf("%s: SQLSTATE %s", sql, code)
+		}
+	}
+	do("CREATE USER bob")
+	do("CREATE TABLE p (a int PRIMARY KEY)")
+	do("INSERT INTO p VALUES (1)")
+	bob := as("bob")
+	for _, sql := range []string{"SELECT * FROM p", "INSERT INTO p VALUES (2)", "UPDATE p SET a = 3", "DELETE FROM p",
+		"CREATE VIEW v AS SELECT * FROM p", "COPY p TO STDOUT", "COPY p FROM STDIN", "SELECT (SELECT count(*) FROM p)", "DROP TABLE p", "TRUNCATE p"} {
+		if code := bob(sql); code != types.CodeInsufficientPrivilege {
+			t.Errorf("%s: SQLSTATE %q", sql, code)
+		}
+	}
+	do("GRANT SELECT, INSERT ON p TO bob")
+	for sql, want := range map[string]string{"SELECT * FROM p": "", "INSERT INTO p VALUES (4)": "", "DELETE FROM p": types.CodeInsufficientPrivilege} {
+		if code := bob(sql); code != want {
+			t.Errorf("after the grant, %s: SQLSTATE %q", sql, code)
+		}
+	}
+	do("REVOKE SELECT ON p FROM bob")
+	if code := bob("SELECT * FROM p"); code != types.CodeInsufficientPrivilege {
+		t.Errorf("after the revocation: SQLSTATE %q", code)
+	}
+	do("CREATE VIEW rv AS SELECT count(*) FROM p")
+	do("GRANT SELECT ON rv TO PUBLIC")
+	if code := bob("SELECT * FROM rv"); code != "" {
+		t.Errorf("a granted view: SQLSTATE %q", code)
+	}
+}
