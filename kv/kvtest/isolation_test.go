@@ -288,7 +288,7 @@ func TestDeadlockIsBroken(t *testing.T) {
 				if w%2 == 1 {
 					order = []int{35, 1}
 				}
-				for range 5 {
+				for range 2 {
 					err := db.Run(ctx, kv.TxnOptions{Isolation: levels[w%3]}, func(tx kv.Txn) error {
 						var b kv.Batch
 						for _, k := range order {

@@ -58,11 +58,11 @@ func (r *memRange) CheckLease(hlc.Timestamp) (api.Lease, error) {
 	r.c.mu.RLock()
 	current := r.c.rangeAtLocked(r.desc.Load().Start) == r
 	r.c.mu.RUnlock()
-	lease := *r.lease.Load()
+	lease := r.lease.Load()
 	if !current {
-		return lease, &api.NotLeaseholderError{RangeID: r.id, Lease: &lease}
+		return *lease, &api.NotLeaseholderError{RangeID: r.id, Lease: lease}
 	}
-	return lease, nil
+	return *lease, nil
 }
 
 // GCThreshold implements eval.Range.
@@ -134,8 +134,8 @@ func (l *local) Send(ctx context.Context, ba *api.BatchRequest) (*api.BatchRespo
 	if r == nil {
 		return nil, &api.RangeNotFoundError{RangeID: ba.RangeID}
 	}
-	if lease := *r.lease.Load(); lease.Holder.Node != l.n.id {
-		return nil, &api.NotLeaseholderError{RangeID: r.id, Lease: &lease}
+	if lease := r.lease.Load(); lease.Holder.Node != l.n.id {
+		return nil, &api.NotLeaseholderError{RangeID: r.id, Lease: lease}
 	}
 	if br, err, ok := l.admin(r, &ba.Requests[0]); ok {
 		return br, err

@@ -47,6 +47,7 @@ const smallBuffer = 32
 // buffer is a transaction's unsent writes in key order.
 type buffer struct {
 	small []*pending
+	few   [2]*pending
 	tree  *btree.BTreeG[*pending]
 	// size counts keys, values and a fixed overhead for each version.
 	size     int
@@ -112,6 +113,9 @@ func (b *buffer) insert(p *pending) {
 		return
 	}
 	n := len(b.small)
+	if b.small == nil {
+		b.small = b.few[:0]
+	}
 	if n > 0 && bytes.Compare(b.small[n-1].key, p.key) < 0 {
 		b.small = append(b.small, p)
 	} else {
@@ -155,7 +159,7 @@ func (b *buffer) all() []*pending {
 
 // rollback forgets the writes above seq.
 func (b *buffer) rollback(seq api.Seq) {
-	keep := b.all()
+	keep := slices.Clone(b.all()) // small may lie in b itself
 	*b = buffer{}
 	for _, p := range keep {
 		n := len(p.versions)

@@ -274,8 +274,10 @@ func (t *Txn) prepareLocks(reqs []api.Request) (locking bool) {
 
 // ensureAnchor chooses the key that the record will be at. Holders of t.mu only.
 func (t *Txn) ensureAnchor(k api.Key) {
-	if t.meta.Load().Anchor == nil {
-		m := t.edit()
+	if m := t.meta.Load(); m.Anchor == nil {
+		if m != &t.firstMeta || t.firstBatchUsed.Load() {
+			m = t.edit()
+		} // else nobody has seen it: heartbeats look only once holds is set
 		m.Anchor = t.keep.copy(k)
 		t.meta.Store(m)
 	}
