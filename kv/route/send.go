@@ -19,11 +19,15 @@ import (
 func (r *Router) sendToRange(ctx context.Context, e *entry, ba *api.BatchRequest) (*api.BatchResponse, error) {
 	ba.RangeID = e.desc.RangeID
 	self := r.cfg.Node()
+	var tries attempts
 	target := e.leaseholder()
+	if target != 0 && !r.alive(target) {
+		tries.tried = append(tries.tried, target)
+		target = r.nextChoice(e, tries.tried)
+	}
 	if target == 0 && len(e.desc.Replicas) > 0 {
 		target = r.firstChoice(e, self)
 	}
-	var tries attempts
 	for {
 		br, err := r.sendTo(ctx, self, target, ba)
 		if err == nil {
@@ -59,7 +63,7 @@ func (r *Router) redirect(ctx context.Context, e *entry, target ids.NodeID, trie
 		return 0, r.correct(ctx, e, mismatch, tries)
 	case errors.As(err, &holder):
 		r.stats.redirects.Add(1)
-		if next := hint(e, holder); next != 0 && next != target {
+		if next := hint(e, holder); next != 0 && next != target && r.alive(next) {
 			// Two replicas may each name the other while a lease moves: pause then.
 			if !slices.Contains(tries.tried, next) {
 				tries.tried = append(tries.tried, target)
@@ -131,6 +135,11 @@ func hint(e *entry, err *api.NotLeaseholderError) ids.NodeID {
 	return err.Lease.Holder.Node
 }
 
+// alive reports whether a node is worth asking.
+func (r *Router) alive(n ids.NodeID) bool {
+	return r.cfg.Alive == nil || n == r.cfg.Node() || r.cfg.Alive(n)
+}
+
 // firstChoice is whom to ask when the leaseholder is unknown: this node's own
 // replica, else a living voter.
 func (r *Router) firstChoice(e *entry, self ids.NodeID) ids.NodeID {
@@ -149,7 +158,7 @@ func (r *Router) nextChoice(e *entry, tried []ids.NodeID) (choice ids.NodeID) {
 		if slices.Contains(tried, rep.Node) {
 			continue
 		}
-		if rep.Type == api.Voter && (r.cfg.Alive == nil || r.cfg.Alive(rep.Node)) {
+		if rep.Type == api.Voter && r.alive(rep.Node) {
 			return rep.Node
 		}
 		if choice == 0 {
@@ -199,7 +208,7 @@ func (r *Router) sendRemote(ctx context.Context, target ids.NodeID, ba *api.Batc
 // A request may rightly wait long, for a lock; but not on a node that has died
 // without its connections noticing.
 const (
-	watchAfter = 3 * time.Second
+	watchAfter = time.Second
 	watchEvery = time.Second
 )
 

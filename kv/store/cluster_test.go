@@ -86,7 +86,7 @@ func (c *testCluster) startNode(id ids.NodeID, dir string, bootstrap bool) *node
 	if n.host, err = raftgroup.NewHost(raftgroup.Options{Node: id, Engine: n.eng, Peers: n.net, LogDir: dir, Unknown: n.store.HandleUnknown}); err != nil {
 		c.t.Fatal(err)
 	}
-	n.router = route.New(route.Config{Local: n.store, Node: func() ids.NodeID { return id }, Peers: n.net, Lookup: meta.Lookup, Clock: clock,
+	n.router = route.New(route.Config{Local: n.store, Node: func() ids.NodeID { return id }, Peers: n.net, Lookup: meta.Lookup, Clock: clock, Alive: n.store.Alive,
 		FirstRange: func() (api.RangeDescriptor, bool) {
 			for _, o := range append([]*node{n}, c.nodes...) {
 				if d := o.store.FirstRange(); d != nil {
@@ -118,16 +118,19 @@ func tkey(i int) api.Key { return keys.AppendInt(keys.TableIndex(104, 1), int64(
 
 func (c *testCluster) put(n *node, i int, v string) {
 	c.t.Helper()
+	if err := c.tryPut(n, i, v); err != nil {
+		c.t.Fatalf("put %d: %v", i, err)
+	}
+}
+
+func (c *testCluster) tryPut(n *node, i int, v string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	err := n.db.Run(ctx, kv.TxnOptions{}, func(t kv.Txn) error {
+	return n.db.Run(ctx, kv.TxnOptions{}, func(t kv.Txn) error {
 		var b kv.Batch
 		b.Put(tkey(i), []byte(v), api.Expect{})
 		return t.Send(ctx, &b)
 	})
-	if err != nil {
-		c.t.Fatalf("put %d: %v", i, err)
-	}
 }
 
 func (c *testCluster) get(n *node, i int) string {

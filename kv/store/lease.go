@@ -10,6 +10,7 @@ import (
 	"github.com/pamirdb/pamir/pkg/hlc"
 	"github.com/pamirdb/pamir/pkg/ids"
 	"github.com/pamirdb/pamir/pkg/keys"
+	"github.com/pamirdb/pamir/raftgroup"
 )
 
 // Expiration leases (of the meta and system ranges) last leaseDuration and are
@@ -248,8 +249,16 @@ func (r *Replica) transferLease(ctx context.Context, to ids.NodeID) error {
 	if to == r.store.cfg.Node {
 		return nil
 	}
+	if !r.group.IsLeader() {
+		// The leader takes the lease, and can then pass it on.
+		return r.redirectOrUnavailable()
+	}
 	// Frozen until the new leader has asked for the lease; if leadership does not
 	// move, the next request acquires it again.
 	r.ownSeq.CompareAndSwap(s.lease.Seq, 0)
-	return r.group.TransferLeadership(ctx, to)
+	err := r.group.TransferLeadership(ctx, to)
+	if errors.Is(err, raftgroup.ErrNotLeader) {
+		return r.redirectOrUnavailable()
+	}
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/pamirdb/pamir/kv/api"
 	"github.com/pamirdb/pamir/pkg/hlc"
 	"github.com/pamirdb/pamir/pkg/ids"
+	"github.com/pamirdb/pamir/pkg/keys"
 	"github.com/pamirdb/pamir/pkg/rpc"
 	"github.com/pamirdb/pamir/raftgroup"
 )
@@ -225,23 +226,32 @@ func (r *Replica) removeReplica(ctx context.Context, n ids.NodeID) error {
 	return err
 }
 
-// checksum sums the replica's data at one moment.
+// checksum sums the replica's data once all that was committed is applied.
 func (r *Replica) checksum(ctx context.Context) (int64, error) {
 	if err := r.group.ReadBarrier(ctx); err != nil {
 		return 0, err
 	}
+	return r.ChecksumHere(), nil
+}
+
+// ChecksumHere sums the replica's data as it is now, behind or not.
+func (r *Replica) ChecksumHere() int64 {
+	st := r.cur.Load()
+	if st == nil {
+		return 0
+	}
 	v := r.store.cfg.Engine.View()
 	defer v.Close()
 	sum := crc32.New(castagnoli)
-	for _, sp := range r.spans(r.cur.Load()) {
+	for _, sp := range r.spans(st) {
 		it := v.Iter(sp[0], sp[1])
 		for ok := it.First(); ok; ok = it.Next() {
-			sum.Write(it.Key()[5:])
+			sum.Write(keys.EngineSuffix(it.Key()))
 			sum.Write(it.Value())
 		}
 		it.Close()
 	}
-	return int64(sum.Sum32()), nil
+	return int64(sum.Sum32())
 }
 
 // Drain gives every lease that another node can take away, and announces that

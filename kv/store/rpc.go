@@ -24,6 +24,8 @@ const (
 	// opAdded tells a node that it is about to become a member, with the number
 	// of its replica.
 	opAdded
+	// opAlive asks nothing: an answer suffices.
+	opAlive
 )
 
 // revokeTimeout bounds the wait for a live holder's answer; a dead one refuses at
@@ -63,6 +65,8 @@ func (s *Store) registerRPC() {
 			return nil, nil
 		case opAdded:
 			return nil, s.openEmpty(id, ids.ReplicaID(n))
+		case opAlive:
+			return nil, nil
 		}
 		return nil, errMessage
 	})

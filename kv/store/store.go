@@ -47,6 +47,7 @@ type Store struct {
 	log   *slog.Logger
 	waits *concurrency.Waits
 	live  *Liveness
+	known acquaintances
 	tasks *stop.Group
 	// startNanos is the wall clock when this process's store started.
 	startNanos int64
@@ -72,6 +73,7 @@ func New(cfg Config) *Store {
 	s := &Store{cfg: cfg, log: cfg.Logger, waits: concurrency.NewWaits(), tasks: stop.New(context.Background()),
 		startNanos: cfg.Clock.PhysicalNanos()}
 	s.live = newLiveness(cfg.Node, cfg.Clock, cfg.Sender, cfg.Logger, s.Counts)
+	s.known.nodes = map[ids.NodeID]*acquaintance{}
 	s.mu.opening = map[ids.RangeID]bool{}
 	s.mu.expected = map[ids.RangeID]bool{}
 	s.mu.revoked = map[ids.RangeID]uint64{}
