@@ -167,6 +167,7 @@ func (c *testCluster) replicate() {
 }
 
 func TestSplitsAndLeaseMovesUnderLoad(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	c.replicate()
 	b := newBank(c, 30)
@@ -233,6 +234,7 @@ func (c *testCluster) checkReplicasAgree() {
 // A leaseholder that is cut off serves until its lease ends, and nobody else
 // before that; then the others go on without it, and it catches up when it is back.
 func TestLeaseholderCutOff(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	c.replicate()
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pamirdb/pamir/kv"
 	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/kv/lifecycle"
 	"github.com/pamirdb/pamir/kv/meta"
 	"github.com/pamirdb/pamir/kv/route"
 	"github.com/pamirdb/pamir/kv/store"
@@ -29,6 +30,8 @@ type node struct {
 	store  *store.Store
 	router *route.Router
 	db     *txn.DB
+
+	managers []*lifecycle.Manager
 }
 
 // late forwards to a sender that does not exist yet.
@@ -42,6 +45,8 @@ type testCluster struct {
 	t     *testing.T
 	w     *rpc.MemNetwork
 	nodes []*node
+	// known is how many nodes there have been.
+	known int
 }
 
 func newCluster(t *testing.T, n int) *testCluster {
@@ -49,17 +54,22 @@ func newCluster(t *testing.T, n int) *testCluster {
 	for i := range n {
 		c.nodes = append(c.nodes, c.startNode(ids.NodeID(i+1), t.TempDir(), i == 0))
 	}
-	t.Cleanup(func() {
-		for _, n := range c.nodes {
-			n.stop()
-		}
-	})
+	t.Cleanup(c.close)
 	return c
+}
+
+func (c *testCluster) close() {
+	for _, n := range c.nodes {
+		n.stop()
+	}
 }
 
 func (n *node) stop() {
 	if n.db == nil {
 		return
+	}
+	for _, m := range n.managers {
+		m.Close()
 	}
 	n.db.Close()
 	n.db = nil
@@ -82,7 +92,7 @@ func (c *testCluster) startNode(id ids.NodeID, dir string, bootstrap bool) *node
 		c.t.Fatal(err)
 	}
 	sender := &late{}
-	n.store = store.New(store.Config{Node: id, Engine: n.eng, Clock: clock, Peers: n.net, Sender: sender, Evaluator: noPrograms{}})
+	n.store = store.New(store.Config{Node: id, Engine: n.eng, Clock: clock, Peers: n.net, Sender: sender, Evaluator: noPrograms{}, Logger: testLog()})
 	if n.host, err = raftgroup.NewHost(raftgroup.Options{Node: id, Engine: n.eng, Peers: n.net, LogDir: dir, Unknown: n.store.HandleUnknown}); err != nil {
 		c.t.Fatal(err)
 	}
@@ -154,6 +164,7 @@ func (c *testCluster) get(n *node, i int) string {
 }
 
 func TestOneNodeWritesSplitsAndRestarts(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	c := &testCluster{t: t, w: rpc.NewMemNetwork()}
 	n := c.startNode(1, dir, true)
@@ -189,6 +200,7 @@ func TestOneNodeWritesSplitsAndRestarts(t *testing.T) {
 }
 
 func TestThreeNodesSurviveTheLossOfOne(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Second)
 	defer cancel()

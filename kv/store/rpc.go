@@ -12,6 +12,7 @@ import (
 	"github.com/pamirdb/pamir/kv/meta"
 	"github.com/pamirdb/pamir/pkg/hlc"
 	"github.com/pamirdb/pamir/pkg/ids"
+	"github.com/pamirdb/pamir/pkg/keys"
 	"github.com/pamirdb/pamir/pkg/rpc"
 	"github.com/pamirdb/pamir/raftgroup"
 )
@@ -202,7 +203,7 @@ func (s *Store) openEmpty(id ids.RangeID, replica ids.ReplicaID) error {
 // collectIfRemoved removes a replica that the range no longer has, as the meta
 // range confirms.
 func (s *Store) collectIfRemoved(ctx context.Context, r *Replica) {
-	if r.id == MetaRange || r.group.IsLeader() {
+	if r.group.IsLeader() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -228,6 +229,15 @@ func (s *Store) collectIfRemoved(ctx context.Context, r *Replica) {
 // confirmRemoved asks the meta range. Its entry may be older than what is here,
 // and then says nothing.
 func (s *Store) confirmRemoved(ctx context.Context, r *Replica, st *state) (bool, error) {
+	if r.id == MetaRange {
+		// It has no entry: its leaseholder knows.
+		br, err := s.cfg.Sender.Send(ctx, &api.BatchRequest{Requests: []api.Request{{Kind: api.RangeStatus, Key: keys.MinKey}}})
+		if err != nil || br.Responses[0].Range == nil {
+			return false, err
+		}
+		d := &br.Responses[0].Range.Desc
+		return d.RangeID == r.id && !hasReplica(d, r.self) && d.NextReplica > r.self.Replica, nil
+	}
 	if st != nil {
 		descs, err := meta.Lookup(ctx, s.cfg.Sender, st.desc.Start)
 		if err != nil || len(descs) == 0 {

@@ -289,6 +289,9 @@ func (s *Store) FirstRange() *api.RangeDescriptor {
 	if !ok || r.cur.Load() == nil {
 		return nil
 	}
+	if since := r.missing.Load(); since != 0 && time.Now().UnixNano()-since > int64(removedAfter)/2 {
+		return nil // perhaps removed: others know better
+	}
 	d := r.cur.Load().desc
 	return &d
 }
@@ -394,7 +397,7 @@ func (s *Store) loop(ctx context.Context) {
 
 // removedAfter is how long a replica is without a leader before the meta range is
 // asked whether the range still has it.
-const removedAfter = 10 * time.Second
+const removedAfter = 5 * time.Second
 
 // look does what is due for one replica. It must cost next to nothing.
 func (s *Store) look(r *Replica) {
