@@ -114,7 +114,7 @@ func (c *cleanup) run(ctx context.Context) error {
 		return err
 	}
 	if c.forget {
-		return c.sendEnd(ctx, true)
+		c.db.forgets.add(c)
 	}
 	return nil
 }

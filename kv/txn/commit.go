@@ -337,6 +337,9 @@ func (t *Txn) unlaid(locks []held) []held {
 	spans := t.intents.spans()
 	out := locks[:0]
 	for _, h := range locks {
+		if h.laid { // the spans of many intents have merged
+			continue
+		}
 		i, found := slices.BinarySearchFunc(spans, h.key, func(s api.Span, k api.Key) int { return bytes.Compare(s.Start, k) })
 		if !found || spans[i].End != nil {
 			out = append(out, h)

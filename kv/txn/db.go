@@ -73,6 +73,8 @@ type DB struct {
 	work  sync.WaitGroup
 	open  registry
 	stats counters
+	// forgets are the records that nothing refers to any more.
+	forgets forgetter
 }
 
 type counters struct {
@@ -99,6 +101,7 @@ func NewDB(cfg Config) *DB {
 	}
 	d := &DB{cfg: cfg, group: stop.New(context.Background()), slots: make(chan struct{}, maxBackground)}
 	d.group.Go("txn heartbeats", d.heartbeatLoop)
+	d.group.Go("txn records", d.forgetLoop)
 	return d
 }
 
@@ -107,8 +110,9 @@ func NewDB(cfg Config) *DB {
 func (d *DB) Close() {
 	done := make(chan struct{})
 	go func() { // ends with the work that it waits for, which Stop below cancels
+		defer close(done)
 		d.work.Wait()
-		close(done)
+		d.forgetAll(d.group.Context(), d.forgets.take())
 	}()
 	t := time.NewTimer(3 * time.Second)
 	defer t.Stop()
@@ -121,7 +125,10 @@ func (d *DB) Close() {
 }
 
 // WaitIdle waits until no background work is left.
-func (d *DB) WaitIdle() { d.work.Wait() }
+func (d *DB) WaitIdle() {
+	d.work.Wait()
+	d.forgetAll(d.group.Context(), d.forgets.take())
+}
 
 // Clock implements kv.DB.
 func (d *DB) Clock() *hlc.Clock { return d.cfg.Clock }

@@ -126,6 +126,8 @@ type held struct {
 	version  hlc.Timestamp
 	strength api.LockStrength
 	exists   bool
+	// laid says that an intent of ours was laid on the key.
+	laid bool
 }
 
 // lockSet remembers locked keys.

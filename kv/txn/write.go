@@ -193,6 +193,9 @@ func (t *Txn) layBatch(ctx context.Context, reqs []api.Request, owners []*pendin
 func (t *Txn) noteIntents(list []*pending) {
 	for _, p := range list {
 		t.intents.add(p.key, nil)
+		if h := t.locks.find(p.key); h != nil {
+			h.laid = true
+		}
 		t.flushedSeq.Store(int32(max(t.flushed(), p.last().seq)))
 	}
 	t.holds.Store(true)
