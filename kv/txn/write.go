@@ -193,9 +193,11 @@ func (t *Txn) layBatch(ctx context.Context, reqs []api.Request, owners []*pendin
 func (t *Txn) noteIntents(list []*pending) {
 	for _, p := range list {
 		t.intents.add(p.key, nil)
+		t.mu.Lock()
 		if h := t.locks.find(p.key); h != nil {
 			h.laid = true
 		}
+		t.mu.Unlock()
 		t.flushedSeq.Store(int32(max(t.flushed(), p.last().seq)))
 	}
 	t.holds.Store(true)
