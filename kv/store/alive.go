@@ -50,13 +50,22 @@ func (s *Store) Alive(n ids.NodeID) bool {
 }
 
 func (s *Store) ping(ctx context.Context, n ids.NodeID) {
-	pctx, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
-	_, err := s.cfg.Peers.Call(pctx, n, rpc.Normal, rpc.MethodStore, encodeOp(opAlive, 0, 0))
+	err := s.ask(ctx, n)
 	if ctx.Err() != nil {
 		return
 	}
 	s.known.mu.Lock()
 	defer s.known.mu.Unlock()
 	s.known.nodes[n].gone = err != nil
+}
+
+// ask waits for a sign of life.
+func (s *Store) ask(ctx context.Context, n ids.NodeID) error {
+	if s.cfg.Peers == nil {
+		return errNoPeers
+	}
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	_, err := s.cfg.Peers.Call(ctx, n, rpc.Normal, rpc.MethodStore, encodeOp(opAlive, 0, 0))
+	return err
 }

@@ -253,6 +253,13 @@ func (r *Replica) transferLease(ctx context.Context, to ids.NodeID) error {
 		// The leader takes the lease, and can then pass it on.
 		return r.redirectOrUnavailable()
 	}
+	// Raft would try for seconds, and nobody could serve meanwhile.
+	if err := r.store.ask(ctx, to); err != nil {
+		return &api.UnavailableError{RangeID: r.id, Reason: fmt.Sprintf("%s does not answer", to)}
+	}
+	if !r.caughtUp(to) {
+		return fmt.Errorf("the replica of %s on %s lags behind", r.id, to)
+	}
 	// Frozen until the new leader has asked for the lease; if leadership does not
 	// move, the next request acquires it again.
 	r.ownSeq.CompareAndSwap(s.lease.Seq, 0)

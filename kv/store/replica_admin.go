@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"sync"
 	"time"
 
 	"github.com/pamirdb/pamir/kv/api"
@@ -127,7 +128,7 @@ func (r *Replica) addReplica(ctx context.Context, n ids.NodeID) error {
 	m := raftgroup.Member{Node: n, Replica: rep.Replica, Learner: true}
 	if !r.hasMember(n) {
 		if r.store.cfg.Peers == nil {
-			return errors.New("this node has no peers")
+			return errNoPeers
 		}
 		if _, err := r.store.cfg.Peers.Call(ctx, n, rpc.Normal, rpc.MethodStore, encodeOp(opAdded, r.id, uint64(rep.Replica))); err != nil {
 			return err
@@ -169,14 +170,11 @@ func (r *Replica) awaitCaughtUp(ctx context.Context, n ids.NodeID) error {
 	t := time.NewTicker(20 * time.Millisecond)
 	defer t.Stop()
 	for {
-		gs := r.group.Status()
-		if !gs.IsLeader {
+		if !r.group.IsLeader() {
 			return r.notLeaseholder()
 		}
-		for _, p := range gs.Progress {
-			if p.Member.Node == n && p.Match > 0 && p.Match+50 >= gs.Commit {
-				return nil
-			}
+		if r.caughtUp(n) {
+			return nil
 		}
 		select {
 		case <-t.C:
@@ -184,6 +182,17 @@ func (r *Replica) awaitCaughtUp(ctx context.Context, n ids.NodeID) error {
 			return fmt.Errorf("the new replica did not catch up: %w", ctx.Err())
 		}
 	}
+}
+
+// caughtUp reports whether a member's log is nearly as long as this leader's.
+func (r *Replica) caughtUp(n ids.NodeID) bool {
+	gs := r.group.Status()
+	for _, p := range gs.Progress {
+		if p.Member.Node == n {
+			return p.Match > 0 && p.Match+50 >= gs.Commit
+		}
+	}
+	return false
 }
 
 func (r *Replica) removeReplica(ctx context.Context, n ids.NodeID) error {
@@ -254,6 +263,9 @@ func (r *Replica) ChecksumHere() int64 {
 	return int64(sum.Sum32())
 }
 
+// drainAtOnce is how many leases are handed over at a time.
+const drainAtOnce = 16
+
 // Drain gives every lease that another node can take away, and announces that
 // this node is about to stop.
 func (s *Store) Drain(ctx context.Context) error {
@@ -264,25 +276,43 @@ func (s *Store) Drain(ctx context.Context) error {
 	if err != nil {
 		live = nil
 	}
+	limit := make(chan struct{}, drainAtOnce)
+	var wg sync.WaitGroup
 	s.Replicas(func(r *Replica) bool {
-		if ctx.Err() != nil {
-			return false
-		}
 		if !r.IsLeaseholder() || voters(r.Desc()) < 2 {
 			return true
 		}
-		for _, rep := range r.Desc().Replicas {
-			lv, known := live[rep.Node]
-			if rep.Node == s.cfg.Node || rep.Type != api.Voter || known && (!s.live.IsLive(lv) || lv.Draining) {
-				continue
-			}
-			if err := r.transferLease(ctx, rep.Node); err == nil {
-				break
-			}
+		select {
+		case limit <- struct{}{}:
+		case <-ctx.Done():
+			return false
 		}
-		return true
+		wg.Add(1)
+		started := s.tasks.Go("hand over a lease", func(context.Context) {
+			defer wg.Done()
+			r.giveAway(ctx, live)
+			<-limit
+		})
+		if !started {
+			wg.Done()
+		}
+		return started
 	})
+	wg.Wait()
 	return ctx.Err()
+}
+
+// giveAway hands the lease to any voter that takes it.
+func (r *Replica) giveAway(ctx context.Context, live map[ids.NodeID]api.Liveness) {
+	for _, rep := range r.Desc().Replicas {
+		lv, known := live[rep.Node]
+		if rep.Node == r.store.cfg.Node || rep.Type != api.Voter || known && (!r.store.live.IsLive(lv) || lv.Draining) {
+			continue
+		}
+		if err := r.transferLease(ctx, rep.Node); err == nil || ctx.Err() != nil {
+			return
+		}
+	}
 }
 
 // Lease returns the lease as applied here.

@@ -40,6 +40,7 @@ const maxShippedLocks = 256 << 10
 var (
 	errMessage    = errors.New("store: malformed message")
 	errNotStarted = errors.New("store: not started yet")
+	errNoPeers    = errors.New("store: this node has no peers")
 )
 
 func encodeOp(op byte, r ids.RangeID, n uint64) []byte {
