@@ -185,6 +185,15 @@ type InboundFK struct {
 	Constraint types.OID `json:"constraint"`
 }
 
+// WriteLock keeps writers out of a table while a schema change fills or checks
+// it. Every node has seen it before the change begins; a change that dies leaves
+// it behind until it expires.
+type WriteLock struct {
+	Owner string `json:"owner"`
+	// UntilNanos is when it expires, in Unix nanoseconds.
+	UntilNanos int64 `json:"until"`
+}
+
 // Table is a descriptor of a table.
 type Table struct {
 	Header
@@ -202,6 +211,7 @@ type Table struct {
 	NextStorage StorageID    `json:"nextstorage,omitempty"`
 	RowType     types.OID    `json:"rowtype,omitempty"`
 	State       State        `json:"state,omitempty"`
+	WriteLock   *WriteLock   `json:"writelock,omitempty"`
 	// DroppedStorage are storage ids whose data is still to be deleted.
 	DroppedStorage []StorageID       `json:"dropped,omitempty"`
 	Options        map[string]string `json:"options,omitempty"`

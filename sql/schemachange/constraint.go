@@ -210,7 +210,7 @@ func (m *tableMaker) foreignKey(c *ast.Constraint, columns []string) error {
 	self := ref.ID == t.ID
 	if self {
 		ref = t
-	} else if ref, err = clone(ref); err != nil {
+	} else if ref, err = m.table(ref.ID); err != nil {
 		return err
 	}
 	con := catalog.Constraint{Kind: catalog.ForeignKey, RefTable: ref.ID, OnUpdate: fkAction(c.FkUpdAction), OnDelete: fkAction(c.FkDelAction),

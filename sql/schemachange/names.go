@@ -155,6 +155,9 @@ func (e *Env) ownTable(rv *ast.RangeVar, missingOK bool) (t *catalog.Table, ok b
 		return nil, false, err
 	}
 	t, err = clone(t)
+	if err == nil {
+		t.WriteLock = nil // the change that holds it ends it
+	}
 	return t, err == nil, err
 }
 
@@ -165,7 +168,12 @@ func (e *Env) table(oid types.OID) (*catalog.Table, error) {
 	if !ok || !isTable {
 		return nil, types.Errorf(types.CodeUndefinedTable, "relation with OID %d does not exist", oid)
 	}
-	return clone(t)
+	if t, err := clone(t); err != nil || t.WriteLock == nil {
+		return t, err
+	} else {
+		t.WriteLock = nil
+		return t, nil
+	}
 }
 
 // freeName makes a name that no relation of the schema and nothing in taken has:

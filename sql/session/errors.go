@@ -18,6 +18,9 @@ func (s *Session) translate(err error) *types.Error {
 	}
 	var e *types.Error
 	if errors.As(err, &e) {
+		if e.Code == types.CodeQueryCanceled && s.timedOut.Load() {
+			return s.canceledError()
+		}
 		return e
 	}
 	var (

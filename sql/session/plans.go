@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/pamirdb/pamir/sql/ast"
@@ -103,6 +104,18 @@ func parseView(query string) (ast.Node, error) {
 
 // makePlan plans a statement under the current catalog.
 func (s *Session) makePlan(ctx context.Context, n ast.Node, params []types.Type) (*plan.Plan, error) {
+	for {
+		p, err := s.planOnce(ctx, n, params)
+		if !errors.Is(err, errWriteLocked) {
+			return p, err
+		}
+		if err := s.awaitWriters(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (s *Session) planOnce(ctx context.Context, n ast.Node, params []types.Type) (*plan.Plan, error) {
 	return opt.Prepare(ctx, n, s.resolve(), opt.Options{Params: params, Settings: s.set.Types(), ParseView: parseView, Allow: s.allow,
 		Stats: s.srv.store.Stats, Naive: s.srv.cfg.Naive})
 }

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -120,8 +119,21 @@ func (h *harness) expect(sql, want string) {
 	}
 }
 
+// variants are the ways in which storage may lie below the same statements.
+var variants = map[string]kvtest.Options{
+	"plain":     {},
+	"every key": {SplitEveryKey: true},
+	"flushed":   {FlushWrites: true},
+	"nodes":     {Nodes: 3, SplitEveryKey: true, FlushWrites: true},
+}
+
 func TestBasics(t *testing.T) {
-	h := newHarness(t, kvtest.Options{})
+	for name, o := range variants {
+		t.Run(name, func(t *testing.T) { basics(newHarness(t, o)) })
+	}
+}
+
+func basics(h *harness) {
 	h.expect("SELECT 1", "1\nSELECT 1")
 	h.expect("CREATE TABLE t (a int PRIMARY KEY, b text, c numeric(10,2))", "CREATE TABLE")
 	h.expect("INSERT INTO t VALUES (1, 'one', 1.5), (2, 'two', 2.5), (3, NULL, NULL)", "INSERT 0 3")
@@ -140,4 +152,118 @@ func TestBasics(t *testing.T) {
 	h.expect("SELECT t.a, u.a FROM t JOIN t u ON t.a < u.a", "1|2\nSELECT 1")
 }
 
-var _ = bytes.Equal
+func TestConstraints(t *testing.T) {
+	for name, o := range variants {
+		t.Run(name, func(t *testing.T) { constraints(newHarness(t, o)) })
+	}
+}
+
+func constraints(h *harness) {
+	h.expect("CREATE TABLE p (id serial PRIMARY KEY, name text UNIQUE, x int CHECK (x > 0))", "CREATE TABLE")
+	h.expect("INSERT INTO p (name, x) VALUES ('a', 1), ('b', 2) RETURNING id, name", "1|a\n2|b\nINSERT 0 2")
+	h.expect("INSERT INTO p (name, x) VALUES ('a', 5) ON CONFLICT (name) DO UPDATE SET x = excluded.x + p.x RETURNING *", "1|a|6\nINSERT 0 1")
+	h.expect("INSERT INTO p (name, x) VALUES ('a', 5) ON CONFLICT DO NOTHING", "INSERT 0 0")
+	h.expect("INSERT INTO p (id, name, x) VALUES (9, 'zz', -1)",
+		"ERROR 23514: new row for relation \"p\" violates check constraint \"p_x_check\"\nDETAIL: Failing row contains (9, zz, -1).")
+	h.expect("INSERT INTO p (id, name) VALUES (NULL, 'n')",
+		"ERROR 23502: null value in column \"id\" of relation \"p\" violates not-null constraint\nDETAIL: Failing row contains (null, n, null).")
+	h.expect("CREATE TABLE c (id int PRIMARY KEY, pid int REFERENCES p (id) ON DELETE CASCADE ON UPDATE SET NULL)", "CREATE TABLE")
+	h.expect("INSERT INTO c VALUES (1, 1), (2, 2), (3, NULL)", "INSERT 0 3")
+	h.expect("INSERT INTO c VALUES (4, 99)",
+		"ERROR 23503: insert or update on table \"c\" violates foreign key constraint \"c_pid_fkey\"\nDETAIL: Key (pid)=(99) is not present in table \"p\".")
+	h.expect("DELETE FROM p WHERE id = 1", "DELETE 1")
+	h.expect("SELECT * FROM c ORDER BY id", "2|2\n3|NULL\nSELECT 2")
+	h.expect("UPDATE p SET id = 7 WHERE id = 2", "UPDATE 1")
+	h.expect("SELECT * FROM c ORDER BY id", "2|NULL\n3|NULL\nSELECT 2")
+	h.expect("CREATE INDEX cp ON c (pid)", "CREATE INDEX")
+	h.expect("UPDATE c SET pid = 7 WHERE id = 3", "UPDATE 1")
+	h.expect("SELECT id FROM c WHERE pid = 7", "3\nSELECT 1")
+	h.expect("ALTER TABLE p ADD COLUMN e int DEFAULT 5", "ALTER TABLE")
+	h.expect("ALTER TABLE p DROP COLUMN x", "ALTER TABLE")
+	h.expect("SELECT * FROM p", "7|b|5\nSELECT 1")
+}
+
+func TestTransactions(t *testing.T) {
+	h := newHarness(t, kvtest.Options{})
+	h.expect("CREATE TABLE t (a int PRIMARY KEY, b int)", "CREATE TABLE")
+	h.expect("BEGIN; INSERT INTO t VALUES (1, 1); SELECT 1/0", "BEGIN\nINSERT 0 1\nERROR 22012: division by zero")
+	h.expect("SELECT 1", "ERROR 25P02: current transaction is aborted, commands ignored until end of transaction block")
+	h.expect("COMMIT", "ROLLBACK")
+	h.expect("SELECT count(*) FROM t", "0\nSELECT 1")
+	h.expect("INSERT INTO t VALUES (1, 1); INSERT INTO t VALUES (2, 2); SELECT 1/0", "INSERT 0 1\nINSERT 0 1\nERROR 22012: division by zero")
+	h.expect("SELECT count(*) FROM t", "0\nSELECT 1")
+	h.expect("BEGIN; INSERT INTO t VALUES (1, 1); SAVEPOINT s; INSERT INTO t VALUES (2, 2)", "BEGIN\nINSERT 0 1\nSAVEPOINT\nINSERT 0 1")
+	h.expect("INSERT INTO t VALUES (1, 5)", "ERROR 23505: duplicate key value violates unique constraint \"t_pkey\"\nDETAIL: Key (a)=(1) already exists.")
+	h.expect("ROLLBACK TO s; COMMIT", "ROLLBACK\nCOMMIT")
+	h.expect("SELECT * FROM t", "1|1\nSELECT 1")
+	h.expect("BEGIN READ ONLY; INSERT INTO t VALUES (3, 3)", "BEGIN\nERROR 25006: cannot execute INSERT in a read-only transaction")
+	h.expect("ROLLBACK", "ROLLBACK")
+	h.expect("BEGIN; CREATE TABLE u (a int); INSERT INTO u VALUES (1); ROLLBACK", "BEGIN\nCREATE TABLE\nINSERT 0 1\nROLLBACK")
+	h.expect("SELECT * FROM u", "ERROR 42P01: relation \"u\" does not exist")
+	two := h.open()
+	h.expect("BEGIN; UPDATE t SET b = 2 WHERE a = 1", "BEGIN\nUPDATE 1")
+	if got := h.run(two, "SET lock_timeout = '50ms'; SELECT * FROM t WHERE a = 1 FOR UPDATE"); !strings.Contains(got, "55P03") {
+		t.Errorf("a locked row was given out: %s", got)
+	}
+	if got := h.run(two, "SELECT * FROM t WHERE a = 1 FOR UPDATE SKIP LOCKED"); got != "SELECT 0\n" {
+		t.Errorf("SKIP LOCKED: %s", got)
+	}
+	h.expect("COMMIT", "COMMIT")
+}
+
+func TestCopyAndCursors(t *testing.T) {
+	h := newHarness(t, kvtest.Options{})
+	h.expect("CREATE TABLE t (a int PRIMARY KEY, b text)", "CREATE TABLE")
+	w := &textWriter{in: "1\tone\n2\t\\N\n3\tthr\\tee\n"}
+	if err := h.s.Exec(context.Background(), "COPY t FROM STDIN", w); err != nil || w.out.String() != "COPY 3\n" {
+		t.Fatal(w.out.String(), err)
+	}
+	h.expect("COPY t TO STDOUT", "1\tone\n2\t\\N\n3\tthr\\tee\nCOPY 3")
+	h.expect("COPY (SELECT b, a FROM t ORDER BY a) TO STDOUT CSV HEADER", "b,a\none,1\n,2\nthr\tee,3\nCOPY 3")
+	w = &textWriter{in: "4\tx\nfive\ty\n"}
+	err := h.s.Exec(context.Background(), "COPY t FROM STDIN", w)
+	if e, ok := err.(*types.Error); !ok || e.Code != "22P02" || !strings.Contains(e.Where, "COPY t, line 2, column a") {
+		t.Errorf("%#v", err)
+	}
+	h.expect("SELECT count(*) FROM t", "3\nSELECT 1")
+	h.expect("BEGIN; DECLARE c SCROLL CURSOR FOR SELECT a FROM t ORDER BY a; FETCH 2 FROM c; FETCH BACKWARD 1 FROM c; FETCH LAST FROM c; CLOSE c; COMMIT",
+		"BEGIN\nDECLARE CURSOR\n1\n2\nFETCH 2\n1\nFETCH 1\n3\nFETCH 1\nCLOSE CURSOR\nCOMMIT")
+}
+
+func TestExtended(t *testing.T) {
+	h := newHarness(t, kvtest.Options{})
+	ctx := context.Background()
+	h.expect("CREATE TABLE t (a int PRIMARY KEY, b text)", "CREATE TABLE")
+	s := h.s
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(s.Prepare(ctx, "ins", "INSERT INTO t VALUES ($1, $2)", nil))
+	ps, cols, err := s.DescribeStatement(ctx, "ins")
+	do(err)
+	if len(ps) != 2 || ps[0] != types.Int4OID || ps[1] != types.TextOID || cols != nil {
+		t.Fatal(ps, cols)
+	}
+	w := &textWriter{}
+	for i := range 5 {
+		do(s.Bind(ctx, "", "ins", []Param{{Value: fmt.Appendf(nil, "%d", i)}, {Value: []byte("x")}}, nil))
+		do(s.Execute(ctx, "", 0, w))
+	}
+	do(s.Sync(ctx))
+	do(s.Prepare(ctx, "", "SELECT a FROM t WHERE a >= $1 ORDER BY a", nil))
+	do(s.Bind(ctx, "p", "", []Param{{Value: []byte{0, 0, 0, 1}, Binary: true}}, nil))
+	w = &textWriter{}
+	do(s.Execute(ctx, "p", 2, w))
+	do(s.Execute(ctx, "p", 2, w))
+	do(s.Execute(ctx, "p", 2, w))
+	do(s.Sync(ctx))
+	if got := w.out.String(); got != "1\n2\n...\n3\n4\n...\nSELECT 0\n" {
+		t.Errorf("%s", got)
+	}
+	if s.TxnStatus() != StatusIdle {
+		t.Error("the transaction is open after Sync")
+	}
+}

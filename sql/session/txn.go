@@ -25,9 +25,11 @@ type txnState struct {
 	txn                     kv.Txn
 	use                     store.Use
 	change                  *store.Change
-	iso                     api.Isolation
-	readOnly                bool
-	isoSet                  bool
+	// unlock lets writers back to the tables that a schema change had to itself.
+	unlock   func()
+	iso      api.Isolation
+	readOnly bool
+	isoSet   bool
 	// statements counts what ran in the transaction and cannot be run again.
 	statements int
 	savepoints []savepoint
@@ -141,7 +143,11 @@ func (s *Session) transactionModes(options []ast.Node) error {
 // commit ends the transaction successfully or rolls it back and says why.
 func (s *Session) commit(ctx context.Context) error {
 	if s.t.txn == nil {
+		unlock := s.t.unlock
 		s.finish(true)
+		if unlock != nil {
+			unlock()
+		}
 		return nil
 	}
 	err := s.commitTxn(ctx)
@@ -149,8 +155,11 @@ func (s *Session) commit(ctx context.Context) error {
 		s.rollback(ctx)
 		return err
 	}
-	change := s.t.change
+	change, unlock := s.t.change, s.t.unlock
 	s.finish(true)
+	if unlock != nil {
+		defer unlock()
+	}
 	if change != nil {
 		// The change is durable; a failure to see it everywhere is no failure of
 		// the transaction.
@@ -188,7 +197,11 @@ func (s *Session) rollback(ctx context.Context) {
 		s.set.Restore(s.t.saved)
 		s.prefix = nil
 	}
+	unlock := s.t.unlock
 	s.finish(false)
+	if unlock != nil {
+		unlock()
+	}
 }
 
 // finish forgets the transaction.

@@ -1,9 +1,15 @@
 package session
 
 import (
+	"context"
+	"log/slog"
 	"strings"
+	"time"
 
+	"github.com/pamirdb/pamir/pkg/hlc"
+	"github.com/pamirdb/pamir/pkg/ids"
 	"github.com/pamirdb/pamir/sql/ast"
+	"github.com/pamirdb/pamir/sql/catalog/store"
 	"github.com/pamirdb/pamir/sql/exec"
 	"github.com/pamirdb/pamir/sql/opt"
 	"github.com/pamirdb/pamir/sql/parse"
@@ -99,12 +105,8 @@ func (s *Session) runUtility(st *parse.Statement, w ResultWriter, formats []int1
 		return "REINDEX", nil
 	case *ast.ClusterStmt:
 		return "CLUSTER", nil
-	case *ast.ListenStmt:
-		return "LISTEN", nil
 	case *ast.UnlistenStmt:
-		return "UNLISTEN", nil
-	case *ast.NotifyStmt:
-		return "NOTIFY", nil
+		return "UNLISTEN", nil // nobody can listen yet
 	}
 	if schemachange.Supports(st.Node) {
 		return s.ddl(st.Node, w)
@@ -132,10 +134,48 @@ func (s *Session) changeCatalog() error {
 }
 
 func (s *Session) ddl(n ast.Node, w ResultWriter) (string, error) {
+	until, err := s.excludeWriters(n)
+	if err != nil {
+		return "", err
+	}
 	if err := s.changeCatalog(); err != nil {
 		return "", err
 	}
+	if !until.IsZero() {
+		// Past the lock's end writers may be back.
+		s.t.txn.SetDeadline(hlc.Timestamp{WallNanos: until.UnixNano()})
+	}
 	return schemachange.Run(s.ddlEnv(w), n)
+}
+
+// writeLockFor bounds how long a schema change may keep writers out.
+const writeLockFor = 10 * time.Minute
+
+// excludeWriters keeps writers out of the tables that a schema change fills or
+// checks. It must come before the transaction has done anything: later in a
+// block the change runs against whatever others commit meanwhile.
+func (s *Session) excludeWriters(n ast.Node) (until time.Time, err error) {
+	if s.t.txn != nil || s.t.change != nil || s.t.readOnly {
+		return until, nil
+	}
+	oids := schemachange.Exclusive(n, s.resolve())
+	if len(oids) == 0 {
+		return until, nil
+	}
+	owner := ids.NewTxnID().String()
+	until = time.Now().Add(writeLockFor)
+	s.t.use.Release()
+	s.t.use, s.resolver = store.Use{}, nil
+	s.t.unlock = func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.parent), 10*time.Second)
+		defer cancel()
+		if err := s.srv.store.UnlockTables(ctx, oids, owner); err != nil {
+			slog.Warn("a table stays locked against writers until the lock expires", "err", err)
+		}
+	}
+	err = s.srv.store.LockTables(s.ctx, oids, owner, until)
+	s.t.use = s.srv.store.Acquire()
+	return until, err
 }
 
 func (s *Session) ddlEnv(w ResultWriter) *schemachange.Env {
