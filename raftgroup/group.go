@@ -348,8 +348,11 @@ func (g *group) RangeID() ids.RangeID { return g.id }
 // StateMachine implements Group.
 func (g *group) StateMachine() StateMachine { return g.sm }
 
-// IsLeader implements Group.
-func (g *group) IsLeader() bool { return g.inst.Load().raft.State() == raft.Leader }
+// IsLeader implements Group. The transport may ask before Raft is there.
+func (g *group) IsLeader() bool {
+	in := g.inst.Load()
+	return in != nil && in.raft.State() == raft.Leader
+}
 
 func (g *group) leaderNode(r *raft.Raft) ids.NodeID {
 	_, id := r.LeaderWithID()

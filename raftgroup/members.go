@@ -70,6 +70,9 @@ func (g *group) TransferLeadership(ctx context.Context, to ids.NodeID) error {
 // Campaign implements Group.
 func (g *group) Campaign() error {
 	in := g.inst.Load()
+	if in == nil {
+		return fmt.Errorf("raftgroup: %s is being opened", g.id)
+	}
 	if in.raft.State() == raft.Leader {
 		return nil
 	}
@@ -83,7 +86,7 @@ func (g *group) Campaign() error {
 }
 
 // CurrentTerm returns the group's term.
-func (g *group) CurrentTerm() uint64 { return g.inst.Load().raft.CurrentTerm() }
+func (g *group) CurrentTerm() uint64 { return (*groupPeer)(g).CurrentTerm() }
 
 func (p *groupPeer) CurrentTerm() uint64 {
 	if in := p.inst.Load(); in != nil {
@@ -163,8 +166,12 @@ func (p *groupPeer) Campaign(polite bool) {
 		}
 		return
 	}
+	in := g.inst.Load()
+	if in == nil {
+		return // being opened
+	}
 	// Lowering the timeout, by however little, restarts Raft's timer at zero.
-	r := g.inst.Load().raft
+	r := in.raft
 	c := r.ReloadableConfig()
 	c.HeartbeatTimeout--
 	if err := r.ReloadConfig(c); err != nil {

@@ -125,6 +125,9 @@ func (g *group) SendSnapshot(token uint64, w io.Writer) error {
 // it may be what a majority counts on, until the snapshot that covers them is on
 // disk.
 func (g *group) ReceiveSnapshot(ctx context.Context, h transport.SnapshotHeader, r io.Reader) (uint64, error) {
+	if g.inst.Load() == nil {
+		return 0, transport.ErrNotReady
+	}
 	if g.hasUpTo(h.Index, h.LastTerm) {
 		_, err := io.Copy(io.Discard, r)
 		return g.CurrentTerm(), err
