@@ -13,6 +13,7 @@ import (
 	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/catalog/store"
 	"github.com/pamirdb/pamir/sql/exec"
+	"github.com/pamirdb/pamir/sql/rowenc"
 	"github.com/pamirdb/pamir/sql/settings"
 	"github.com/pamirdb/pamir/sql/types"
 )
@@ -233,7 +234,6 @@ func (s *Session) fail(ctx context.Context) {
 
 // restart prepares the transaction's first statement to run again.
 func (s *Session) restart(ctx context.Context, err error) error {
-	_ = err
 	s.t.queue.Reset()
 	s.t.change = nil
 	if s.t.txn != nil {
@@ -243,8 +243,13 @@ func (s *Session) restart(ctx context.Context, err error) error {
 		}
 	}
 	s.t.use.Release()
-	if err := s.srv.store.Refresh(ctx); err != nil {
-		return err
+	var late *api.DeadlineError
+	if errors.As(err, &late) || errors.Is(err, rowenc.ErrUnknownLayout) {
+		// The catalog has moved on, or the lease on it has run out.
+		if err := s.srv.store.Refresh(ctx); err != nil {
+			s.t.use = store.Use{}
+			return err
+		}
 	}
 	s.t.use = s.srv.store.Acquire()
 	return nil

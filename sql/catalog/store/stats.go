@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/pamirdb/pamir/kv"
 	"github.com/pamirdb/pamir/kv/api"
@@ -9,15 +10,32 @@ import (
 	"github.com/pamirdb/pamir/sql/types"
 )
 
+// statsTTL is how long figures are used before another node's ANALYZE is looked
+// for; statsWait bounds that look.
+const (
+	statsTTL  = time.Minute
+	statsWait = 2 * time.Second
+)
+
+// cachedStats are figures as they were loaded; nil for a table without.
+type cachedStats struct {
+	t      *stats.Table
+	loaded int64
+}
+
 // Stats returns a table's statistics as last loaded, or nil.
 func (s *Store) Stats(table types.OID) *stats.Table {
+	now := s.db.Clock().PhysicalNanos()
 	s.statsMu.Lock()
-	t, ok := s.stats[table]
+	c, ok := s.stats[table]
 	s.statsMu.Unlock()
-	if ok {
-		return t
+	if ok && now-c.loaded < int64(statsTTL) {
+		return c.t
 	}
-	ctx := context.Background()
+	// A plan without statistics is better than none: do not wait long.
+	t := c.t
+	ctx, cancel := context.WithTimeout(context.Background(), statsWait)
+	defer cancel()
 	err := s.db.Run(ctx, kv.TxnOptions{ReadOnly: true}, func(txn kv.Txn) error {
 		var b kv.Batch
 		b.Get(statsKey(table))
@@ -32,10 +50,10 @@ func (s *Store) Stats(table types.OID) *stats.Table {
 		return err
 	})
 	if err != nil {
-		return nil
+		return c.t
 	}
 	s.statsMu.Lock()
-	s.stats[table] = t
+	s.stats[table] = cachedStats{t, now}
 	s.statsMu.Unlock()
 	return t
 }
@@ -59,7 +77,7 @@ func (s *Store) PutStats(ctx context.Context, table types.OID, t *stats.Table) e
 		return err
 	}
 	s.statsMu.Lock()
-	s.stats[table] = t
+	s.stats[table] = cachedStats{t, s.db.Clock().PhysicalNanos()}
 	s.statsMu.Unlock()
 	s.statsEpoch.Add(1)
 	return nil

@@ -18,7 +18,6 @@ import (
 	"github.com/pamirdb/pamir/pkg/keys"
 	"github.com/pamirdb/pamir/pkg/stop"
 	"github.com/pamirdb/pamir/sql/catalog"
-	"github.com/pamirdb/pamir/sql/stats"
 	"github.com/pamirdb/pamir/sql/types"
 )
 
@@ -64,7 +63,7 @@ type Store struct {
 	lease leaseImage
 
 	statsMu    sync.Mutex
-	stats      map[types.OID]*stats.Table
+	stats      map[types.OID]cachedStats
 	statsEpoch atomic.Uint64
 
 	tasks *stop.Group
@@ -73,7 +72,7 @@ type Store struct {
 // New returns a store over db. base are the descriptors that every catalog has
 // and that are not stored: the virtual tables.
 func New(db kv.DB, node ids.NodeID, base []catalog.Descriptor) *Store {
-	s := &Store{db: db, node: node, stats: map[types.OID]*stats.Table{}}
+	s := &Store{db: db, node: node, stats: map[types.OID]cachedStats{}}
 	s.base = catalog.NewSnapshot().With(0, base, nil)
 	return s
 }
