@@ -3,6 +3,8 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,6 +49,22 @@ type testCluster struct {
 	nodes []*node
 	// known is how many nodes there have been.
 	known int
+	// stores are nodes' stores, for those that look for the first range.
+	mu     sync.Mutex
+	stores []*store.Store
+}
+
+// firstRange asks every store that there is, as gossip would.
+func (c *testCluster) firstRange() (api.RangeDescriptor, bool) {
+	c.mu.Lock()
+	stores := slices.Clone(c.stores)
+	c.mu.Unlock()
+	for _, s := range slices.Backward(stores) {
+		if d := s.FirstRange(); d != nil {
+			return *d, true
+		}
+	}
+	return api.RangeDescriptor{}, false
 }
 
 func newCluster(t *testing.T, n int) *testCluster {
@@ -96,15 +114,11 @@ func (c *testCluster) startNode(id ids.NodeID, dir string, bootstrap bool) *node
 	if n.host, err = raftgroup.NewHost(raftgroup.Options{Node: id, Engine: n.eng, Peers: n.net, LogDir: dir, Unknown: n.store.HandleUnknown}); err != nil {
 		c.t.Fatal(err)
 	}
+	c.mu.Lock()
+	c.stores = append(c.stores, n.store)
+	c.mu.Unlock()
 	n.router = route.New(route.Config{Local: n.store, Node: func() ids.NodeID { return id }, Peers: n.net, Lookup: meta.Lookup, Clock: clock, Alive: n.store.Alive,
-		FirstRange: func() (api.RangeDescriptor, bool) {
-			for _, o := range append([]*node{n}, c.nodes...) {
-				if d := o.store.FirstRange(); d != nil {
-					return *d, true
-				}
-			}
-			return api.RangeDescriptor{}, false
-		}})
+		FirstRange: c.firstRange})
 	sender.s = n.router
 	route.RegisterServer(n.net, n.store, clock)
 	if bootstrap {
