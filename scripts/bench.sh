@@ -58,7 +58,7 @@ start_cluster() {
 
 # tps PORT ARGS...: transactions per second of one pgbench run.
 tps() { local port=$1; shift; "$pgbin/pgbench" -h 127.0.0.1 -p "$port" -U root -n -T "$secs" "$@" defaultdb 2>"$work/err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p' || { cat "$work/err" >&2; echo 0; }; }
-ratio() { awk -v a="${1:-0}" -v b="${2:-0}" 'BEGIN { printf "%s", b > 0 ? sprintf("%.2f", a / b) : "-" }'; }
+ratio() { awk -v a="${1:-0}" -v b="${2:-0}" 'BEGIN { if (b > 0) printf "%.2f", a / b; else printf "-" }'; }
 row() { printf '%-44s %12s %12s %8s\n' "$1" "$2" "$3" "$(ratio "$2" "$3")"; }
 head_row() { printf '\n%-44s %12s %12s %8s\n' "$1" "Pamir" "PostgreSQL" "ratio"; }
 init() { "$pgbin/pgbench" -h 127.0.0.1 -p "$1" -U root -i -q -s "$scale" defaultdb >"$work/init.$1" 2>&1 || { cat "$work/init.$1"; exit 1; }; }
