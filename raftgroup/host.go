@@ -264,6 +264,9 @@ func (h *host) Close() error {
 	}
 	wg.Wait()
 	h.trans.Close()
+	if h.opts.Logs == nil {
+		return h.logs.Close()
+	}
 	return nil
 }
 

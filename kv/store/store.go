@@ -237,8 +237,12 @@ func (s *Store) open(id ids.RangeID, self raftgroup.Member, st *state, m *concur
 	return nil
 }
 
-// Replica returns this node's replica of a range.
+// Replica returns this node's replica of a range; before Start there is none,
+// though the network may ask already.
 func (s *Store) Replica(id ids.RangeID) (*Replica, bool) {
+	if !s.started.Load() {
+		return nil, false
+	}
 	g, ok := s.host.Lookup(id)
 	if !ok {
 		return nil, false
@@ -253,6 +257,9 @@ func (s *Store) Replica(id ids.RangeID) (*Replica, bool) {
 
 // Replicas calls f for each replica until it returns false.
 func (s *Store) Replicas(f func(*Replica) bool) {
+	if !s.started.Load() {
+		return
+	}
 	s.host.Groups(func(g raftgroup.Group) bool {
 		r, ok := s.Replica(g.RangeID())
 		return !ok || f(r)
@@ -261,9 +268,6 @@ func (s *Store) Replicas(f func(*Replica) bool) {
 
 // Counts returns how many replicas this node has, and how many leases.
 func (s *Store) Counts() (replicas, leases int) {
-	if !s.started.Load() {
-		return 0, 0
-	}
 	s.Replicas(func(r *Replica) bool {
 		replicas++
 		if r.IsLeaseholder() {

@@ -328,7 +328,7 @@ func checkCopy(t *testing.T, dir string, atLeast Seq) {
 	}
 }
 
-func TestLockedAndNewerVersion(t *testing.T) {
+func TestLockedAndOtherVersions(t *testing.T) {
 	dir := t.TempDir()
 	e := mustOpen(t, dir, quiet)
 	start := time.Now()
@@ -338,14 +338,23 @@ func TestLockedAndNewerVersion(t *testing.T) {
 	if d := time.Since(start); d > time.Second {
 		t.Fatalf("took %v to find the lock taken", d)
 	}
-	if err := e.(*store).db.Update(func(tx *bolt.Tx) error {
-		return tx.Bucket(metaBucket).Put(formatKey, []byte{0, 0, 0, 0, 0, 0, 0, 9})
-	}); err != nil {
-		t.Fatal(err)
-	}
 	mustClose(t, e)
-	if _, err := Open(dir, quiet); !errors.Is(err, ErrNewerVersion) {
-		t.Fatalf("newer file: %v", err)
+	for format, want := range map[byte]error{FormatVersion - 1: ErrOlderVersion, FormatVersion + 1: ErrNewerVersion} {
+		db, err := bolt.Open(filepath.Join(dir, FileName), 0o600, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Update(func(tx *bolt.Tx) error {
+			return tx.Bucket(metaBucket).Put(formatKey, []byte{0, 0, 0, 0, 0, 0, 0, format})
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(dir, quiet); !errors.Is(err, want) {
+			t.Fatalf("format %d: %v", format, err)
+		}
 	}
 }
 

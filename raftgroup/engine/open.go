@@ -20,12 +20,15 @@ var (
 	ErrLocked = errors.New("engine: the store directory is in use by another process")
 	// ErrNewerVersion reports a file that a later release wrote.
 	ErrNewerVersion = errors.New("engine: the store was written by a newer version")
+	// ErrOlderVersion reports a file of a format that was never released.
+	ErrOlderVersion = errors.New("engine: the store was written by an older, unreleased version; load its data anew")
 	// ErrClosed reports a wait that the engine's end cut short.
 	ErrClosed = errors.New("engine: closed")
 )
 
 // FormatVersion is the version of the file that this code reads and writes.
-const FormatVersion = 1
+// It covers the Raft logs beside the file too: version 2 keeps all groups' in one.
+const FormatVersion = 2
 
 // FileName is the state file's name in a store directory.
 const FileName = "state.db"
@@ -150,6 +153,8 @@ func prepareFile(db *bolt.DB) error {
 		return fmt.Errorf("%w: format %d, this program knows %d", ErrNewerVersion, found, FormatVersion)
 	case found == FormatVersion:
 		return nil
+	case found != 0:
+		return fmt.Errorf("%w: format %d, this program needs %d", ErrOlderVersion, found, FormatVersion)
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists(metaBucket)

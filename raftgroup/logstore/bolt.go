@@ -1,10 +1,13 @@
 package logstore
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -20,13 +23,39 @@ type Options struct {
 	Fatal func(error)
 }
 
-// boltDir keeps one raft-boltdb file per group.
+// The logs of a node share one raft-boltdb store: an entry of a group lies at
+// slot<<slotShift | index. Index 0 of a slot is its header, and slot 0 lists which
+// range has which slot.
+const (
+	slotShift = 40
+	maxIndex  = 1<<slotShift - 1
+	maxSlot   = 1<<(64-slotShift) - 1
+	headerAt  = 0
+	listSlot  = 0
+)
+
+// logMap is the address space of the file; one that outgrows it is mapped again,
+// which waits for readers.
+const logMap = 256 << 30
+
+// deleteChunk bounds the entries that one transaction deletes, for appends wait
+// for it.
+const deleteChunk = 4096
+
+// boltDir keeps the logs of all groups in one raft-boltdb file, so that one sync
+// serves the appends of many groups.
 type boltDir struct {
-	path string
-	opts Options
+	b     *raftboltdb.BoltStore
+	fatal func(error)
+	write committer
+
+	mu    sync.Mutex
+	slots map[ids.RangeID]uint64
+	free  []uint64
+	last  uint64 // the highest slot that was ever used
 }
 
-// OpenDir opens or creates a directory of log files.
+// OpenDir opens or creates the log file of a directory.
 func OpenDir(path string, opts Options) (Dir, error) {
 	if err := os.MkdirAll(path, 0o750); err != nil {
 		return nil, fmt.Errorf("logstore: %w", err)
@@ -34,21 +63,10 @@ func OpenDir(path string, opts Options) (Dir, error) {
 	if opts.Fatal == nil {
 		opts.Fatal = func(err error) { panic(err) }
 	}
-	return &boltDir{path: path, opts: opts}, nil
-}
-
-func (d *boltDir) file(r ids.RangeID) string { return filepath.Join(d.path, r.String()+".log") }
-
-// logMap is the address space of one log file; a file that outgrows it is mapped
-// again, which waits for readers.
-const logMap = 8 << 30
-
-// Open implements Dir.
-func (d *boltDir) Open(r ids.RangeID) (Store, error) {
-	path := d.file(r)
-	_, statErr := os.Stat(path)
+	file := filepath.Join(path, "raft.db")
+	_, statErr := os.Stat(file)
 	b, err := raftboltdb.New(raftboltdb.Options{
-		Path:                    path,
+		Path:                    file,
 		MsgpackUseNewTimeFormat: true,
 		BoltOptions: &bolt.Options{
 			Timeout:         time.Nanosecond,
@@ -59,30 +77,21 @@ func (d *boltDir) Open(r ids.RangeID) (Store, error) {
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("logstore: opening the log of %s: %w", r, err)
+		return nil, fmt.Errorf("logstore: opening the Raft log %s: %w", file, err)
 	}
+	d := &boltDir{b: b, fatal: opts.Fatal, slots: map[ids.RangeID]uint64{}}
+	d.write.store = b.StoreLogs
 	if errors.Is(statErr, os.ErrNotExist) {
-		if err := syncDir(d.path); err != nil {
-			_ = b.Close()
-			return nil, err
-		}
+		err = syncDir(path)
 	}
-	s, err := newStore(&boltBackend{b}, func(err error) {
-		d.opts.Fatal(fmt.Errorf("logstore: writing the log of %s: %w", r, err))
-	})
+	if err == nil {
+		err = d.loadSlots()
+	}
 	if err != nil {
 		_ = b.Close()
-		return nil, fmt.Errorf("logstore: reading the log of %s: %w", r, err)
+		return nil, fmt.Errorf("logstore: reading the Raft log %s: %w", file, err)
 	}
-	return s, nil
-}
-
-// Remove implements Dir.
-func (d *boltDir) Remove(r ids.RangeID) error {
-	if err := os.Remove(d.file(r)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("logstore: %w", err)
-	}
-	return syncDir(d.path)
+	return d, nil
 }
 
 func syncDir(path string) error {
@@ -97,30 +106,378 @@ func syncDir(path string) error {
 	return nil
 }
 
-type boltBackend struct{ s *raftboltdb.BoltStore }
+func at(slot, index uint64) uint64 { return slot<<slotShift | index }
+
+// lastFrom returns the end of the run of entries that starts at first, or 0 if
+// there is none there.
+func (d *boltDir) lastFrom(slot, first uint64) (uint64, error) {
+	var l raft.Log
+	has := func(i uint64) (bool, error) {
+		if i > maxIndex {
+			return false, nil
+		}
+		err := d.b.GetLog(at(slot, i), &l)
+		if errors.Is(err, raft.ErrLogNotFound) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	step := uint64(1)
+	for ; ; step *= 2 {
+		ok, err := has(first + step - 1)
+		if err != nil {
+			return 0, err
+		}
+		if !ok {
+			break
+		}
+	}
+	if step == 1 {
+		return 0, nil
+	}
+	// An entry is at first+step/2-1, and none at first+step-1.
+	lo, hi := first+step/2-1, first+step-1
+	for hi-lo > 1 {
+		mid := lo + (hi-lo)/2
+		ok, err := has(mid)
+		if err != nil {
+			return 0, err
+		}
+		if ok {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return lo, nil
+}
+
+// loadSlots reads which range has which slot.
+func (d *boltDir) loadSlots() error {
+	var err error
+	if d.last, err = d.lastFrom(listSlot, 1); err != nil {
+		return err
+	}
+	var l raft.Log
+	for s := uint64(1); s <= d.last; s++ {
+		if err := d.b.GetLog(at(listSlot, s), &l); err != nil {
+			return err
+		}
+		r := ids.RangeID(binary.BigEndian.Uint64(l.Data))
+		if r == 0 {
+			d.free = append(d.free, s)
+		} else {
+			d.slots[r] = s
+		}
+	}
+	return nil
+}
+
+// listed returns the entry that gives a slot to a range; 0 gives it back.
+func listed(slot uint64, r ids.RangeID) *raft.Log {
+	return &raft.Log{Index: at(listSlot, slot), Data: binary.BigEndian.AppendUint64(nil, uint64(r))}
+}
+
+// slot returns a range's slot, and takes one if it has none: then entry must be
+// written before the slot is used.
+func (d *boltDir) slot(r ids.RangeID) (s uint64, entry *raft.Log, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s, ok := d.slots[r]; ok {
+		return s, nil, nil
+	}
+	if n := len(d.free); n > 0 {
+		s, d.free = d.free[n-1], d.free[:n-1]
+	} else if d.last == maxSlot {
+		return 0, nil, errors.New("logstore: too many logs")
+	} else {
+		d.last++
+		s = d.last
+	}
+	d.slots[r] = s
+	return s, listed(s, r), nil
+}
+
+// Open implements Dir.
+func (d *boltDir) Open(r ids.RangeID) (Store, error) {
+	slot, entry, err := d.slot(r)
+	if err != nil {
+		return nil, err
+	}
+	b := &boltBackend{d: d, slot: slot, head: header{first: 1}}
+	if entry != nil {
+		err = d.write.do([]*raft.Log{entry})
+	} else {
+		err = b.load()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("logstore: opening the log of %s: %w", r, err)
+	}
+	return newStore(b, func(err error) {
+		d.fatal(fmt.Errorf("logstore: writing the log of %s: %w", r, err))
+	})
+}
+
+// Remove implements Dir. The slot is free only once nothing is left in it.
+func (d *boltDir) Remove(r ids.RangeID) error {
+	d.mu.Lock()
+	slot, ok := d.slots[r]
+	d.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	b := &boltBackend{d: d, slot: slot, head: header{first: 1}}
+	err := b.load()
+	if err == nil {
+		_, last, boundsErr := b.bounds()
+		err = boundsErr
+		if err == nil && last != 0 {
+			err = b.deleteRange(1, last)
+		}
+	}
+	if err == nil {
+		err = d.b.DeleteRange(at(slot, headerAt), at(slot, headerAt))
+	}
+	if err == nil {
+		err = d.write.do([]*raft.Log{listed(slot, 0)})
+	}
+	if err != nil {
+		return fmt.Errorf("logstore: removing the log of %s: %w", r, err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.slots, r)
+	d.free = append(d.free, slot)
+	return nil
+}
+
+// Close implements Dir.
+func (d *boltDir) Close() error { return d.b.Close() }
+
+// boltBackend is one group's part of the file.
+type boltBackend struct {
+	d    *boltDir
+	slot uint64
+
+	// mu guards all below; writes of the header queue up in the order of changes.
+	mu     sync.Mutex
+	head   header
+	last   uint64 // 0 in an empty log
+	closed bool
+}
+
+var errClosed = errors.New("logstore: the log is closed")
+
+// load reads the header and finds the end of the log, after it has finished a
+// truncation that a crash has cut off.
+func (b *boltBackend) load() error {
+	var l raft.Log
+	err := b.d.b.GetLog(at(b.slot, headerAt), &l)
+	if err == nil {
+		b.head, err = decodeHeader(l.Data)
+	} else if errors.Is(err, raft.ErrLogNotFound) {
+		err = nil // nothing but entries from 1 on
+	}
+	if err != nil {
+		return err
+	}
+	if b.head.clearing {
+		if err := b.clear(1, b.head.first-1); err != nil {
+			return err
+		}
+	}
+	b.last, err = b.d.lastFrom(b.slot, b.head.first)
+	return err
+}
 
 func (b *boltBackend) bounds() (first, last uint64, err error) {
-	if first, err = b.s.FirstIndex(); err != nil {
-		return 0, 0, err
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.last == 0 {
+		return 0, 0, nil
 	}
-	last, err = b.s.LastIndex()
-	return first, last, err
+	return b.head.first, b.last, nil
 }
 
-func (b *boltBackend) get(index uint64, l *raft.Log) error { return b.s.GetLog(index, l) }
+func (b *boltBackend) get(index uint64, l *raft.Log) error {
+	err := b.d.b.GetLog(at(b.slot, index), l)
+	l.Index = index
+	return err
+}
 
-func (b *boltBackend) append(logs []*raft.Log) error { return b.s.StoreLogs(logs) }
+func (b *boltBackend) append(logs []*raft.Log) error {
+	moved := make([]raft.Log, len(logs))
+	out := make([]*raft.Log, len(logs), len(logs)+1)
+	for i, l := range logs {
+		if l.Index == 0 || l.Index > maxIndex {
+			return fmt.Errorf("logstore: index %d is out of bounds", l.Index)
+		}
+		moved[i] = *l
+		moved[i].Index = at(b.slot, l.Index)
+		out[i] = &moved[i]
+	}
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return errClosed
+	}
+	if b.last == 0 && b.head.first != logs[0].Index {
+		b.head.first = logs[0].Index
+		out = append(out, b.header())
+	}
+	b.last = logs[len(logs)-1].Index
+	w := b.d.write.add(out)
+	b.mu.Unlock()
+	return b.d.write.wait(w)
+}
 
-func (b *boltBackend) deleteRange(first, last uint64) error { return b.s.DeleteRange(first, last) }
+// header returns the entry that holds the header; the caller holds mu.
+func (b *boltBackend) header() *raft.Log {
+	return &raft.Log{Index: at(b.slot, headerAt), Data: b.head.encode()}
+}
 
-func (b *boltBackend) set(key string, value []byte) error { return b.s.Set([]byte(key), value) }
+// deleteRange deletes the head of the log or its end. What is left stays one run
+// at every instant, so that a crash never leaves a gap.
+func (b *boltBackend) deleteRange(first, last uint64) error {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return errClosed
+	}
+	if first > b.head.first {
+		b.last = first - 1
+		b.mu.Unlock()
+		for end := last; ; end -= deleteChunk {
+			from := first
+			if end-first >= deleteChunk {
+				from = end - deleteChunk + 1
+			}
+			if err := b.d.b.DeleteRange(at(b.slot, from), at(b.slot, end)); err != nil || from == first {
+				return err
+			}
+		}
+	}
+	b.head.first, b.head.clearing = last+1, true
+	if last >= b.last {
+		b.last = 0
+	}
+	w := b.d.write.add([]*raft.Log{b.header()})
+	b.mu.Unlock()
+	if err := b.d.write.wait(w); err != nil {
+		return err
+	}
+	if err := b.clear(first, last); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.head.clearing = false // with the next header; clearing again is harmless
+	return nil
+}
+
+// clear deletes what is below the log's first entry.
+func (b *boltBackend) clear(first, last uint64) error {
+	for ; first <= last; first += deleteChunk {
+		if err := b.d.b.DeleteRange(at(b.slot, first), at(b.slot, min(last, first+deleteChunk-1))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *boltBackend) set(key string, value []byte) error {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return errClosed
+	}
+	b.head.put(key, value)
+	w := b.d.write.add([]*raft.Log{b.header()})
+	b.mu.Unlock()
+	return b.d.write.wait(w)
+}
 
 func (b *boltBackend) value(key string) ([]byte, error) {
-	v, err := b.s.Get([]byte(key))
-	if errors.Is(err, raftboltdb.ErrKeyNotFound) {
-		return nil, ErrNotFound
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if v, ok := b.head.values[key]; ok {
+		return v, nil
 	}
-	return v, err
+	return nil, ErrNotFound
 }
 
-func (b *boltBackend) close() error { return b.s.Close() }
+func (b *boltBackend) close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	return nil
+}
+
+// header is what a group keeps besides its entries.
+type header struct {
+	// first is where the log starts, or would.
+	first uint64
+	// clearing says that entries below first may still be there.
+	clearing bool
+	values   map[string][]byte
+}
+
+const headerVersion = 1
+
+func (h *header) put(key string, value []byte) {
+	if h.values == nil {
+		h.values = make(map[string][]byte)
+	}
+	h.values[key] = value
+}
+
+func (h *header) encode() []byte {
+	b := []byte{headerVersion, 0}
+	if h.clearing {
+		b[1] = 1
+	}
+	b = binary.AppendUvarint(b, h.first)
+	names := make([]string, 0, len(h.values))
+	for k := range h.values {
+		names = append(names, k)
+	}
+	slices.Sort(names)
+	for _, k := range names {
+		b = binary.AppendUvarint(b, uint64(len(k)))
+		b = append(b, k...)
+		b = binary.AppendUvarint(b, uint64(len(h.values[k])))
+		b = append(b, h.values[k]...)
+	}
+	return b
+}
+
+var errHeader = errors.New("logstore: malformed header")
+
+func decodeHeader(b []byte) (h header, err error) {
+	if len(b) < 3 || b[0] != headerVersion {
+		return h, errHeader
+	}
+	h.clearing = b[1] != 0
+	first, n := binary.Uvarint(b[2:])
+	if n <= 0 {
+		return h, errHeader
+	}
+	h.first = first
+	b = b[2+n:]
+	part := func() []byte {
+		size, n := binary.Uvarint(b)
+		if n <= 0 || size > uint64(len(b)-n) {
+			err = errHeader
+			return nil
+		}
+		v := b[n : n+int(size)]
+		b = b[n+int(size):]
+		return v
+	}
+	for len(b) > 0 && err == nil {
+		k := string(part())
+		v := part()
+		h.put(k, append([]byte(nil), v...))
+	}
+	return h, err
+}

@@ -1,6 +1,11 @@
 // Package logstore keeps the Raft logs and votes of a node's groups: the seam
-// that raftgroup hands to hashicorp/raft, one file per group (raft-boltdb) and a
-// twin in memory.
+// that raftgroup hands to hashicorp/raft. On disk all groups of a node share one
+// raft-boltdb file, so that appends of many groups share a sync (group commit);
+// a twin keeps everything in memory.
+//
+//	group A ─▶ append ─┐
+//	group B ─▶ append ─┼─▶ committer ─▶ one transaction, synced ─▶ all three go on
+//	group C ─▶ vote ───┘
 //
 // Invariants:
 //  1. A store is monotonic: it never holds a gap, so that Raft drops a whole old

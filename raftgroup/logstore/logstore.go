@@ -30,4 +30,6 @@ type Dir interface {
 	Open(r ids.RangeID) (Store, error)
 	// Remove deletes a store for good; it must be closed.
 	Remove(r ids.RangeID) error
+	// Close is called once all stores are closed.
+	Close() error
 }

@@ -22,6 +22,7 @@ func dirs(t *testing.T) map[string]Dir {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { must(t, d.Close()) })
 	return map[string]Dir{"bolt": d, "memory": NewMemoryDir()}
 }
 

@@ -37,6 +37,9 @@ func (d *memoryDir) Remove(r ids.RangeID) error {
 	return nil
 }
 
+// Close implements Dir. What was written stays: see memoryDir.
+func (d *memoryDir) Close() error { return nil }
+
 type memoryBackend struct {
 	mu     sync.RWMutex
 	first  uint64
