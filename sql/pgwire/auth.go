@@ -6,19 +6,13 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 
+	"github.com/jackc/pgx/v5/pgproto3"
+
 	"github.com/pamirdb/pamir/pkg/security"
 	"github.com/pamirdb/pamir/sql/types"
 )
 
-// Requests of the authentication message.
-const (
-	authOK           = 0
-	authSASL         = 10
-	authSASLContinue = 11
-	authSASLFinal    = 12
-
-	mechanism = "SCRAM-SHA-256"
-)
+const mechanism = "SCRAM-SHA-256"
 
 // authenticate proves that the client is user: by nothing on an insecure node,
 // else by its certificate, else by its password.
@@ -34,7 +28,7 @@ func (c *conn) authenticate(ctx context.Context, user string) error {
 			}
 		}
 	}
-	c.authMessage(authOK, "")
+	c.w.send(&pgproto3.AuthenticationOk{})
 	return nil
 }
 
@@ -56,13 +50,6 @@ func (c *conn) certified(user string) (bool, error) {
 	return true, nil
 }
 
-func (c *conn) authMessage(request int, text string) {
-	at := c.w.open('R')
-	c.w.int32(request)
-	c.w.out = append(c.w.out, text...)
-	c.w.close(at)
-}
-
 // scram runs the password exchange. A user that does not exist gets a verifier
 // that nothing fits, so that the exchange looks the same.
 func (c *conn) scram(ctx context.Context, user string) error {
@@ -77,8 +64,8 @@ func (c *conn) scram(ctx context.Context, user string) error {
 			return err
 		}
 	}
-	c.authMessage(authSASL, mechanism+"\x00\x00")
-	first, err := c.saslResponse(true)
+	c.w.send(&pgproto3.AuthenticationSASL{AuthMechanisms: []string{mechanism}})
+	first, err := c.saslInitial()
 	if err != nil {
 		return err
 	}
@@ -87,16 +74,16 @@ func (c *conn) scram(ctx context.Context, user string) error {
 	if err != nil {
 		return protocolError("malformed SCRAM message")
 	}
-	c.authMessage(authSASLContinue, challenge)
-	last, err := c.saslResponse(false)
-	if err != nil {
+	c.w.send(&pgproto3.AuthenticationSASLContinue{Data: []byte(challenge)})
+	var last pgproto3.SASLResponse
+	if err := c.password(&last); err != nil {
 		return err
 	}
-	proof, err := server.Final(last)
+	proof, err := server.Final(string(last.Data))
 	if err != nil || !ok {
 		return passwordError(user, err)
 	}
-	c.authMessage(authSASLFinal, proof)
+	c.w.send(&pgproto3.AuthenticationSASLFinal{Data: []byte(proof)})
 	return nil
 }
 
@@ -108,29 +95,33 @@ func mockVerifier() (security.Verifier, error) {
 	return security.NewVerifier(hex.EncodeToString(raw))
 }
 
-// saslResponse sends what is due and reads the client's next message; the
-// initial one names the mechanism.
-func (c *conn) saslResponse(initial bool) (string, error) {
-	if err := c.w.flush(); err != nil {
+// saslInitial reads the first message of the exchange, which names the mechanism.
+func (c *conn) saslInitial() (string, error) {
+	var m pgproto3.SASLInitialResponse
+	if err := c.password(&m); err != nil {
 		return "", err
+	}
+	if m.AuthMechanism != mechanism {
+		return "", protocolError("client selected an invalid SASL authentication mechanism")
+	}
+	return string(m.Data), nil
+}
+
+// password sends what is due and reads the client's next message into m. Nothing
+// but the answer to a request for proof is taken.
+func (c *conn) password(m pgproto3.FrontendMessage) error {
+	if err := c.w.flush(); err != nil {
+		return err
 	}
 	kind, msg, err := c.r.message()
 	if err != nil {
-		return "", err
+		return err
 	}
 	if kind != 'p' {
-		return "", protocolError("expected SASL response, got message type %d", kind)
+		return protocolError("expected SASL response, got message type %d", kind)
 	}
-	if !initial {
-		return string(msg), nil
+	if err := decode(m, msg); err != nil {
+		return protocolError("%s", asError(err).Message)
 	}
-	m := body{b: msg}
-	if name := m.text(); name != mechanism {
-		return "", protocolError("client selected an invalid SASL authentication mechanism")
-	}
-	out := m.bytes(m.int32())
-	if err := m.done('p'); err != nil {
-		return "", err
-	}
-	return string(out), nil
+	return nil
 }

@@ -23,8 +23,9 @@ type conn struct {
 	w       writer
 	res     result
 
-	pid, secret int32
-	sess        Session
+	pid    int32
+	secret []byte // of cancel requests
+	sess   Session
 	// fatal is the error that ends the connection, set where it cannot be
 	// returned: inside of a session's call.
 	fatal error
@@ -34,6 +35,7 @@ type conn struct {
 	// state tells draining whether the connection waits for its client.
 	state atomic.Int32
 	idler idler
+	in    received
 	bind  bindBuffers
 	notes notes
 }
@@ -74,7 +76,7 @@ func (c *conn) serve(ctx context.Context) {
 	e := asError(err)
 	c.s.cfg.Logger.Info("client connection ended", "remote", c.net.RemoteAddr(), "error", e.Message, "code", e.Code)
 	// The client may be gone; there is nobody else to tell.
-	c.w.problem('E', e, severityFatal)
+	c.w.error(e, severityFatal)
 	_ = c.net.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
 	_ = c.w.flush()
 }
@@ -225,12 +227,15 @@ func (c *conn) handle(ctx context.Context, kind byte, msg []byte) (err error) {
 		return c.query(ctx, msg)
 	case 'P', 'B', 'D', 'E', 'C':
 		if err := c.extended(ctx, kind, msg); err != nil {
-			return c.fail(err)
+			return c.fail(ctx, err)
 		}
 		return c.w.relieve()
 	case 'S':
-		return c.sync(ctx)
+		return c.sync(ctx, msg)
 	case 'H':
+		if err := decode(&c.in.flush, msg); err != nil {
+			return c.fail(ctx, err)
+		}
 		return c.w.flush()
 	case 'X':
 		return errTerminated
@@ -238,30 +243,49 @@ func (c *conn) handle(ctx context.Context, kind byte, msg []byte) (err error) {
 		// What a client still sends of a copy that failed.
 		return nil
 	case 'F':
-		c.w.problem('E', types.Errorf(types.CodeFeatureNotSupported, "function calls by message are not supported"), severityError)
-		return c.ready()
+		return c.answer(ctx, types.Errorf(types.CodeFeatureNotSupported, "function calls by message are not supported"))
 	}
-	return protocolError("unexpected message type %q", kind)
+	return protocolError("invalid frontend message type %d", kind)
 }
 
 // query runs a string in the simple protocol.
 func (c *conn) query(ctx context.Context, msg []byte) error {
-	m := body{b: msg}
-	sql := m.text()
-	if err := m.done('Q'); err != nil {
-		return err
+	m := &c.in.query
+	if err := decode(m, msg); err != nil {
+		return c.answer(ctx, err)
 	}
+	sql := m.String
+	m.String = "" // the session decides how long it lives
 	c.res.extended = false
 	c.w.begin()
 	if err := c.sess.Exec(ctx, sql, &c.res); err != nil {
-		if c.fatal != nil {
-			return c.fatal
+		if err := c.report(err); err != nil {
+			return err
 		}
-		e := asError(err)
-		if e.Severity == severityFatal {
-			return e
-		}
-		c.w.problem('E', e, severityError)
+	}
+	return c.ready()
+}
+
+// report answers with an error. One that ends the connection is returned.
+func (c *conn) report(err error) error {
+	if c.fatal != nil {
+		return c.fatal
+	}
+	e := asError(err)
+	if e.Severity == severityFatal {
+		return e
+	}
+	c.w.error(e, severityError)
+	c.w.begin()
+	return nil
+}
+
+// answer answers a message of its own, which no Sync follows, with an error that
+// the session has not seen.
+func (c *conn) answer(ctx context.Context, err error) error {
+	c.sess.Fail(ctx)
+	if err := c.report(err); err != nil {
+		return err
 	}
 	return c.ready()
 }
@@ -276,31 +300,29 @@ func (c *conn) ready() error {
 	return c.w.flush()
 }
 
-// fail answers an error in the extended protocol.
-func (c *conn) fail(err error) error {
-	if c.fatal != nil {
-		return c.fatal
+// fail answers an error in the extended protocol: the transaction has failed,
+// also where the session has not seen the message, and everything up to Sync is
+// skipped.
+func (c *conn) fail(ctx context.Context, err error) error {
+	c.sess.Fail(ctx)
+	if err := c.report(err); err != nil {
+		return err
 	}
-	e := asError(err)
-	if e.Severity == severityFatal {
-		return e
-	}
-	c.w.problem('E', e, severityError)
-	c.w.begin()
 	c.skip = true
 	return c.w.flush()
 }
 
 // sync ends an implicit transaction and the skipping after an error.
-func (c *conn) sync(ctx context.Context) error {
+func (c *conn) sync(ctx context.Context, msg []byte) error {
 	c.skip = false
 	c.w.begin()
+	if err := decode(&c.in.sync, msg); err != nil {
+		return c.answer(ctx, err)
+	}
 	if err := c.sess.Sync(ctx); err != nil {
-		e := asError(err)
-		if e.Severity == severityFatal {
-			return e
+		if err := c.report(err); err != nil {
+			return err
 		}
-		c.w.problem('E', e, severityError)
 	}
 	return c.ready()
 }

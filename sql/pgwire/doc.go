@@ -10,12 +10,23 @@
 //	             └ cancel request: cancels, closes    ▼              │
 //	                                    Session ─▶ ResultWriter ─▶ one write
 //
+// What messages mean, field by field, is pgproto3's: its types decode every
+// message of a client and encode every answer but DataRow, straight from and into
+// the connection's two buffers. The buffers themselves are here and not
+// pgproto3.Backend's, because
+// a Backend makes room for what a client announces before it has arrived, cannot
+// tell whether another message is there already (draining, idle timeouts, and a
+// commit without a second round need that), cannot take back what it has encoded
+// (a statement that runs again), gives its output buffer up at each flush, and
+// does not negotiate versions it does not know.
+//
 // Invariants:
 //  1. One goroutine reads, executes and writes for a connection. Another may only
 //     cancel it, set its read deadline or close it.
-//  2. Nothing a client sends harms another connection: a malformed message ends
-//     its own connection with 08P01, a message never grows memory past its limit
-//     or past what really arrived.
+//  2. Nothing a client sends harms another connection. A message whose body is
+//     malformed fails its transaction with 08P01; one that leaves the two sides
+//     out of step ends its own connection. Memory never grows past a message's
+//     limit or past what really arrived.
 //  3. Before authentication succeeded no session exists and no message beyond a
 //     small size is read.
 //  4. After an error in the extended protocol everything up to Sync is skipped,

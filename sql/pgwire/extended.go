@@ -9,157 +9,120 @@ import (
 
 // bindBuffers are reused from Bind to Bind.
 type bindBuffers struct {
-	params  []session.Param
-	formats []int16
-	types   []types.OID
+	params []session.Param
+	types  []types.OID
 }
 
 // extended answers Parse, Bind, Describe, Execute and Close.
 func (c *conn) extended(ctx context.Context, kind byte, msg []byte) error {
-	m := body{b: msg}
 	switch kind {
 	case 'P':
-		return c.parse(ctx, &m)
+		return c.parse(ctx, msg)
 	case 'B':
-		return c.bindPortal(ctx, &m)
+		return c.bindPortal(ctx, msg)
 	case 'D':
-		return c.describe(ctx, &m)
+		return c.describe(ctx, msg)
 	case 'E':
-		return c.execute(ctx, &m)
+		return c.execute(ctx, msg)
 	}
-	return c.closeNamed(&m)
+	return c.closeNamed(msg)
 }
 
-func (c *conn) parse(ctx context.Context, m *body) error {
-	name, sql := m.text(), m.text()
-	n := m.count(4)
-	oids := c.bind.types[:0]
-	for range n {
-		oids = append(oids, types.OID(uint32(m.int32())))
-	}
-	c.bind.types = oids
-	if err := m.done('P'); err != nil {
+func (c *conn) parse(ctx context.Context, msg []byte) error {
+	m := &c.in.parse
+	if err := decode(m, msg); err != nil {
 		return err
 	}
+	oids := c.bind.types[:0]
+	for _, o := range m.ParameterOIDs {
+		oids = append(oids, types.OID(o))
+	}
+	c.bind.types = oids
+	name, sql := m.Name, m.Query
+	m.Query = "" // the session decides how long it lives
 	if err := c.sess.Prepare(ctx, name, sql, oids); err != nil {
 		return err
 	}
-	c.w.empty('1')
+	c.w.send(parseComplete)
 	return nil
 }
 
-func (c *conn) bindPortal(ctx context.Context, m *body) error {
-	portal, statement := m.text(), m.text()
-	b := &c.bind
-	b.formats = readFormats(m, b.formats[:0])
-	paramFormats := len(b.formats)
-	n := m.count(4)
-	if paramFormats > 1 && paramFormats != n && !m.bad {
-		return types.Errorf(types.CodeProtocolViolation, "bind message has %d parameter formats but %d parameters", paramFormats, n)
+func (c *conn) bindPortal(ctx context.Context, msg []byte) error {
+	m, b := &c.in.bind, &c.bind
+	if err := decode(m, msg); err != nil {
+		return err
+	}
+	if n := len(m.ParameterFormatCodes); n > 1 && n != len(m.Parameters) {
+		return types.Errorf(types.CodeProtocolViolation, "bind message has %d parameter formats but %d parameters", n, len(m.Parameters))
 	}
 	b.params = b.params[:0]
-	for i := range n {
-		p := session.Param{Binary: formatOf(b.formats, i) == 1}
-		if size := m.int32(); size >= 0 {
-			p.Value = m.bytes(size)
-		} else if size != -1 {
-			m.bad = true
-		}
-		b.params = append(b.params, p)
+	for i, v := range m.Parameters {
+		b.params = append(b.params, session.Param{Value: v, Format: formatOf(m.ParameterFormatCodes, i)})
 	}
-	// The result formats belong to the portal: a session keeps them.
-	var results []int16
-	if !m.bad {
-		results = readFormats(m, nil)
-	}
-	if err := m.done('B'); err != nil {
+	// The result formats belong to the portal: a session copies them.
+	if err := c.sess.Bind(ctx, m.DestinationPortal, m.PreparedStatement, b.params, m.ResultFormatCodes); err != nil {
 		return err
 	}
-	if err := checkFormats(b.formats); err != nil {
-		return err
-	}
-	if err := checkFormats(results); err != nil {
-		return err
-	}
-	if err := c.sess.Bind(ctx, portal, statement, b.params, results); err != nil {
-		return err
-	}
-	c.w.empty('2')
+	c.w.send(bindComplete)
 	return nil
 }
 
-func checkFormats(formats []int16) error {
-	for _, f := range formats {
-		if f != 0 && f != 1 {
-			return types.Errorf(types.CodeInvalidParameterValue, "unsupported format code: %d", f)
-		}
-	}
-	return nil
-}
-
-func readFormats(m *body, out []int16) []int16 {
-	for range m.count(2) {
-		out = append(out, int16(m.int16()))
-	}
-	return out
-}
-
-func (c *conn) describe(ctx context.Context, m *body) error {
-	what, name := m.byte(), m.text()
-	if err := m.done('D'); err != nil {
+func (c *conn) describe(ctx context.Context, msg []byte) error {
+	m := &c.in.describe
+	if err := decode(m, msg); err != nil {
 		return err
 	}
-	switch what {
+	switch m.ObjectType {
 	case 'S':
-		params, cols, err := c.sess.DescribeStatement(ctx, name)
+		params, cols, err := c.sess.DescribeStatement(ctx, m.Name)
 		if err != nil {
 			return err
 		}
 		c.w.parameterDescription(params)
 		if cols == nil {
-			c.w.empty('n')
+			c.w.send(noData)
 			return nil
 		}
 		c.w.rowDescription(cols, nil)
 	case 'P':
-		cols, formats, err := c.sess.DescribePortal(ctx, name)
+		cols, formats, err := c.sess.DescribePortal(ctx, m.Name)
 		if err != nil {
 			return err
 		}
 		if cols == nil {
-			c.w.empty('n')
+			c.w.send(noData)
 			return nil
 		}
 		c.w.rowDescription(cols, formats)
 	default:
-		return types.Errorf(types.CodeProtocolViolation, "invalid DESCRIBE message subtype %d", what)
+		return types.Errorf(types.CodeProtocolViolation, "invalid DESCRIBE message subtype %d", m.ObjectType)
 	}
 	return nil
 }
 
-func (c *conn) execute(ctx context.Context, m *body) error {
-	portal, maxRows := m.text(), m.int32()
-	if err := m.done('E'); err != nil {
+func (c *conn) execute(ctx context.Context, msg []byte) error {
+	m := &c.in.execute
+	if err := decode(m, msg); err != nil {
 		return err
 	}
 	c.res.extended = true
 	c.w.begin()
-	return c.sess.Execute(ctx, portal, max(maxRows, 0), &c.res)
+	return c.sess.Execute(ctx, m.Portal, max(int(int32(m.MaxRows)), 0), &c.res)
 }
 
-func (c *conn) closeNamed(m *body) error {
-	what, name := m.byte(), m.text()
-	if err := m.done('C'); err != nil {
+func (c *conn) closeNamed(msg []byte) error {
+	m := &c.in.close
+	if err := decode(m, msg); err != nil {
 		return err
 	}
-	switch what {
+	switch m.ObjectType {
 	case 'S':
-		c.sess.CloseStatement(name)
+		c.sess.CloseStatement(m.Name)
 	case 'P':
-		c.sess.ClosePortal(name)
+		c.sess.ClosePortal(m.Name)
 	default:
-		return types.Errorf(types.CodeProtocolViolation, "invalid CLOSE message subtype %d", what)
+		return types.Errorf(types.CodeProtocolViolation, "invalid CLOSE message subtype %d", m.ObjectType)
 	}
-	c.w.empty('3')
+	c.w.send(closeComplete)
 	return nil
 }

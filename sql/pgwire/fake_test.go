@@ -267,7 +267,7 @@ func (s *fakeSession) Bind(_ context.Context, portal, statement string, params [
 		switch {
 		case v.Value == nil:
 			p.params = append(p.params, "NULL")
-		case v.Binary:
+		case v.Format == 1:
 			p.params = append(p.params, fmt.Sprintf("%x", v.Value))
 		default:
 			p.params = append(p.params, string(v.Value))
@@ -313,6 +313,12 @@ func (s *fakeSession) Execute(ctx context.Context, portal string, maxRows int, w
 		return types.Errorf(types.CodeInvalidCursorName, "portal %q does not exist", portal)
 	}
 	return s.run(ctx, p.sql, p, maxRows, w)
+}
+
+func (s *fakeSession) Fail(context.Context) {
+	if s.status == 'T' {
+		s.status = 'E'
+	}
 }
 
 func (s *fakeSession) CloseStatement(name string) { delete(s.statements, name) }

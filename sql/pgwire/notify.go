@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 )
 
 // notification is what NOTIFY sends.
@@ -83,10 +85,6 @@ func (c *conn) writeNotes() {
 	c.notes.pending.Store(false)
 	c.notes.mu.Unlock()
 	for _, n := range queue {
-		at := c.w.open('A')
-		c.w.int32(int(n.sender))
-		c.w.text(n.channel)
-		c.w.text(n.payload)
-		c.w.close(at)
+		c.w.send(&pgproto3.NotificationResponse{PID: uint32(n.sender), Channel: n.channel, Payload: n.payload})
 	}
 }

@@ -3,6 +3,8 @@ package pgwire
 import (
 	"io"
 
+	"github.com/jackc/pgx/v5/pgproto3"
+
 	"github.com/pamirdb/pamir/sql/plan"
 	"github.com/pamirdb/pamir/sql/session"
 	"github.com/pamirdb/pamir/sql/types"
@@ -56,14 +58,14 @@ func (r *result) Complete(tag string) error {
 
 // EmptyQuery implements session.ResultWriter.
 func (r *result) EmptyQuery() error {
-	r.c.w.empty('I')
+	r.c.w.send(emptyQuery)
 	r.c.w.begin()
 	return r.c.w.err
 }
 
 // Suspended implements session.ResultWriter.
 func (r *result) Suspended() error {
-	r.c.w.empty('s')
+	r.c.w.send(portalSuspended)
 	r.c.w.begin()
 	return r.c.w.err
 }
@@ -74,11 +76,13 @@ func (r *result) Notice(e *types.Error) {
 	if len(e.Code) == 5 && e.Code[:2] == "01" {
 		severity = severityWarning
 	}
-	r.c.w.problem('N', e, severity)
+	r.c.w.notice(e, severity)
 }
 
 // ParameterStatus implements session.ResultWriter.
-func (r *result) ParameterStatus(name, value string) { r.c.w.parameterStatus(name, value) }
+func (r *result) ParameterStatus(name, value string) {
+	r.c.w.send(&pgproto3.ParameterStatus{Name: name, Value: value})
+}
 
 // Sent implements session.ResultWriter.
 func (r *result) Sent() bool { return r.c.w.sent }
@@ -86,25 +90,23 @@ func (r *result) Sent() bool { return r.c.w.sent }
 // Discard implements session.ResultWriter.
 func (r *result) Discard() { r.c.w.discard() }
 
-// copyResponse announces a copy: one format for all columns.
-func (r *result) copyResponse(kind byte, columns int, binary bool) {
-	format := 0
-	if binary {
-		format = 1
+// copyFormats are the overall format of a copy and those of its columns, all the
+// same.
+func copyFormats(columns int, binary bool) (byte, []uint16) {
+	codes := make([]uint16, columns)
+	if !binary {
+		return 0, codes
 	}
-	w := &r.c.w
-	at := w.open(kind)
-	w.out = append(w.out, byte(format))
-	w.int16(columns)
-	for range columns {
-		w.int16(format)
+	for i := range codes {
+		codes[i] = 1
 	}
-	w.close(at)
+	return 1, codes
 }
 
 // CopyIn implements session.ResultWriter.
 func (r *result) CopyIn(columns int, binary bool) (io.Reader, error) {
-	r.copyResponse('G', columns, binary)
+	format, codes := copyFormats(columns, binary)
+	r.c.w.send(&pgproto3.CopyInResponse{OverallFormat: format, ColumnFormatCodes: codes})
 	if err := r.c.w.flush(); err != nil {
 		return nil, err
 	}
@@ -140,12 +142,20 @@ func (r *copyReader) next() {
 	}
 	switch kind {
 	case 'd':
-		r.rest = msg
+		// Decoding takes the data as it is: no copy.
+		m := &r.c.in.copyData
+		if err := decode(m, msg); err != nil {
+			r.err = err
+			return
+		}
+		r.rest = m.Data
 	case 'c':
 		r.err = io.EOF
 	case 'f':
-		m := body{b: msg}
-		r.err = types.Errorf(types.CodeQueryCanceled, "COPY from stdin failed: %s", m.text())
+		m := &r.c.in.copyFail
+		if r.err = decode(m, msg); r.err == nil {
+			r.err = types.Errorf(types.CodeQueryCanceled, "COPY from stdin failed: %s", m.Message)
+		}
 	case 'H', 'S':
 		// A client may flush or sync while it copies; both mean nothing here.
 	default:
@@ -155,7 +165,8 @@ func (r *copyReader) next() {
 
 // CopyOut implements session.ResultWriter.
 func (r *result) CopyOut(columns int, binary bool) (io.WriteCloser, error) {
-	r.copyResponse('H', columns, binary)
+	format, codes := copyFormats(columns, binary)
+	r.c.w.send(&pgproto3.CopyOutResponse{OverallFormat: format, ColumnFormatCodes: codes})
 	return copyWriter{r.c}, r.c.w.err
 }
 
@@ -164,9 +175,9 @@ type copyWriter struct{ c *conn }
 // Write implements io.Writer: p becomes one message.
 func (o copyWriter) Write(p []byte) (int, error) {
 	w := &o.c.w
-	at := w.open('d')
-	w.out = append(w.out, p...)
-	w.close(at)
+	w.data.Data = p
+	w.send(&w.data)
+	w.data.Data = nil
 	if err := w.relieve(); err != nil {
 		return 0, err
 	}
@@ -175,7 +186,7 @@ func (o copyWriter) Write(p []byte) (int, error) {
 
 // Close implements io.Closer.
 func (o copyWriter) Close() error {
-	o.c.w.empty('c')
+	o.c.w.send(copyDone)
 	return o.c.w.err
 }
 

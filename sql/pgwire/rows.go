@@ -2,13 +2,10 @@ package pgwire
 
 import (
 	"encoding/binary"
-	"strconv"
 
 	"github.com/pamirdb/pamir/sql/types"
 	"github.com/pamirdb/pamir/sql/vec"
 )
-
-func itoa(v int) string { return strconv.Itoa(v) }
 
 // column is how one column of the current result is encoded.
 type column struct {
@@ -17,7 +14,9 @@ type column struct {
 }
 
 // rows appends a DataRow for each row from first on, until the buffer is full,
-// and returns the row to go on with.
+// and returns the row to go on with. It is the one message that is encoded here
+// and not by pgproto3: values go from vectors into the output without a copy in
+// between (BenchmarkDataRows compares).
 func (w *writer) rows(cols []column, b *vec.Batch, first int, s *types.Settings) int {
 	n := b.Len()
 	out := w.out

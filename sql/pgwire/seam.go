@@ -18,7 +18,7 @@ type Session interface {
 	// Prepare, Bind, Execute and Close are the messages of the extended protocol;
 	// Sync ends an implicit transaction, also after an error.
 	Prepare(ctx context.Context, name, sql string, paramTypes []types.OID) error
-	// Bind may keep params' values only if it copies them.
+	// Bind may keep params and resultFormats only if it copies them.
 	Bind(ctx context.Context, portal, statement string, params []session.Param, resultFormats []int16) error
 	// DescribeStatement returns the types of parameters and the columns of the
 	// result; columns are nil for a statement that returns no rows.
@@ -30,6 +30,9 @@ type Session interface {
 	CloseStatement(name string)
 	ClosePortal(name string)
 	Sync(ctx context.Context) error
+	// Fail says that a message failed before it reached the session: an open
+	// transaction fails with it, as with any other error.
+	Fail(ctx context.Context)
 	// TxnStatus is the status byte of ReadyForQuery.
 	TxnStatus() byte
 	// Parameters calls report for each setting that the client follows, with its

@@ -3,8 +3,8 @@ package pgwire
 import (
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"log/slog"
 	"net"
@@ -153,12 +153,12 @@ func (c *conn) refuse(e *types.Error) {
 	if _, err := c.negotiate(); err != nil {
 		return
 	}
-	c.w.problem('E', e, severityFatal)
+	c.w.error(e, severityFatal)
 	_ = c.w.flush() // the client is sent away in any case
 }
 
 // newKeyLocked finds a free process id and draws a secret for cancel requests.
-func (s *Server) newKeyLocked() (pid, secret int32) {
+func (s *Server) newKeyLocked() (pid int32, secret []byte) {
 	for {
 		s.mu.lastPID++
 		if s.mu.lastPID <= 0 {
@@ -168,10 +168,10 @@ func (s *Server) newKeyLocked() (pid, secret int32) {
 			break
 		}
 	}
-	var b [4]byte
+	secret = make([]byte, 4)
 	// crypto/rand never fails on the systems that Go supports.
-	_, _ = rand.Read(b[:])
-	return s.mu.lastPID, int32(binary.BigEndian.Uint32(b[:]))
+	_, _ = rand.Read(secret)
+	return s.mu.lastPID, secret
 }
 
 func (s *Server) register(c *conn) {
@@ -190,11 +190,11 @@ func (s *Server) unregister(c *conn) {
 }
 
 // cancel answers a cancel request: whoever knows the secret may interrupt.
-func (s *Server) cancel(pid, secret int32) {
+func (s *Server) cancel(pid int32, secret []byte) {
 	s.mu.Lock()
 	c := s.mu.conns[pid]
 	s.mu.Unlock()
-	if c != nil && c.secret == secret {
+	if c != nil && subtle.ConstantTimeCompare(c.secret, secret) == 1 {
 		c.sess.Cancel()
 	}
 }

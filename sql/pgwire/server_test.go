@@ -210,8 +210,8 @@ func TestCancel(t *testing.T) {
 		result <- err
 	}()
 	<-f.last.waiting
-	s.cancel(int32(c.PgConn().PID()), 0)
-	s.cancel(12345, 0)
+	s.cancel(int32(c.PgConn().PID()), make([]byte, 4))
+	s.cancel(12345, nil)
 	if err := c.PgConn().CancelRequest(within(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -367,8 +367,7 @@ func TestTrusted(t *testing.T) {
 }
 
 func TestOptionWords(t *testing.T) {
-	got := map[string]string{}
-	parseOptions(`-c a=b  --search-path=x\ y -cd=e -x f=g -c`, got)
+	got := parseOptions(`-c a=b  --search-path=x\ y -cd=e -x f=g -c`)
 	want := map[string]string{"a": "b", "search_path": "x y", "d": "e"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%v", got)

@@ -5,8 +5,11 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
+	"sort"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pamirdb/pamir/sql/session"
 	"github.com/pamirdb/pamir/sql/types"
@@ -50,11 +53,8 @@ func (c *conn) start(ctx context.Context) error {
 		return &e
 	}
 	c.idler, _ = c.sess.(idler)
-	c.sess.Parameters(c.w.parameterStatus)
-	at := c.w.open('K')
-	c.w.int32(int(c.pid))
-	c.w.int32(int(c.secret))
-	c.w.close(at)
+	c.sess.Parameters(c.res.ParameterStatus)
+	c.w.send(&pgproto3.BackendKeyData{ProcessID: uint32(c.pid), SecretKey: c.secret})
 	return c.ready()
 }
 
@@ -74,8 +74,9 @@ func (c *conn) negotiate() ([]byte, error) {
 		}
 		switch code := binary.BigEndian.Uint32(msg); code {
 		case codeCancel:
-			if len(msg) == 12 {
-				c.s.cancel(int32(binary.BigEndian.Uint32(msg[4:])), int32(binary.BigEndian.Uint32(msg[8:])))
+			var m pgproto3.CancelRequest
+			if m.Decode(msg) == nil {
+				c.s.cancel(int32(m.ProcessID), m.SecretKey)
 			}
 			return nil, errTerminated
 		case codeGSS:
@@ -132,13 +133,12 @@ func (c *conn) encrypt() error {
 // options reads the startup message: what the client asks for.
 func (c *conn) options(msg []byte) (session.Options, error) {
 	o := session.Options{RemoteAddr: c.net.RemoteAddr().String(), Settings: map[string]string{}}
+	m, minor, err := startupMessage(msg)
+	if err != nil {
+		return o, err
+	}
 	var unknown []string
-	m := body{b: msg[4:]}
-	for len(m.b) > 1 {
-		name, value := m.text(), m.text()
-		if m.bad {
-			break
-		}
+	for name, value := range m.Parameters {
 		switch name {
 		case "user":
 			o.User = value
@@ -147,7 +147,6 @@ func (c *conn) options(msg []byte) (session.Options, error) {
 		case "application_name":
 			o.ApplicationName = value
 		case "options":
-			parseOptions(value, o.Settings)
 		case "replication":
 			if value != "false" && value != "off" && value != "0" && value != "no" {
 				return o, fatal(types.CodeFeatureNotSupported, "replication connections are not supported")
@@ -160,8 +159,11 @@ func (c *conn) options(msg []byte) (session.Options, error) {
 			o.Settings[name] = value
 		}
 	}
-	if m.bad || len(m.b) != 1 || m.b[0] != 0 {
-		return o, protocolError("invalid startup packet layout: expected terminator as last byte")
+	// What is said in options yields to what is said by name.
+	for name, value := range parseOptions(m.Parameters["options"]) {
+		if _, ok := o.Settings[name]; !ok {
+			o.Settings[name] = value
+		}
 	}
 	if o.User == "" {
 		return o, fatal(types.CodeInvalidAuthorization, "no PostgreSQL user name specified in startup packet")
@@ -169,22 +171,33 @@ func (c *conn) options(msg []byte) (session.Options, error) {
 	if o.Database == "" {
 		o.Database = o.User
 	}
-	if minor := binary.BigEndian.Uint32(msg) & 0xffff; minor > 0 || len(unknown) > 0 {
-		at := c.w.open('v')
-		c.w.int32(3 << 16)
-		c.w.int32(len(unknown))
-		for _, u := range unknown {
-			c.w.text(u)
-		}
-		c.w.close(at)
+	if minor > 0 || len(unknown) > 0 {
+		sort.Strings(unknown)
+		c.w.send(&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: pgproto3.ProtocolVersion30, UnrecognizedOptions: unknown})
 	}
 	return o, nil
 }
 
+// startupMessage decodes a startup message of any 3.x and returns its x: a client
+// that wants more than 3.0 is told that this is what there is.
+func startupMessage(msg []byte) (m pgproto3.StartupMessage, minor uint32, err error) {
+	minor = binary.BigEndian.Uint32(msg) & 0xffff
+	if len(msg) == 5 && msg[4] == 0 {
+		return m, minor, nil // no parameters, which pgproto3 does not expect
+	}
+	binary.BigEndian.PutUint32(msg, pgproto3.ProtocolVersion30)
+	err = m.Decode(msg)
+	// The first empty name is the end.
+	if _, early := m.Parameters[""]; err != nil || early {
+		return m, minor, protocolError("invalid startup packet layout: expected terminator as last byte")
+	}
+	return m, minor, nil
+}
+
 // parseOptions reads settings in the style of command line options: -c a=b, and
 // --a=b, with blanks escaped by backslashes.
-func parseOptions(s string, into map[string]string) {
-	words := optionWords(s)
+func parseOptions(s string) map[string]string {
+	words, out := optionWords(s), map[string]string{}
 	for i := 0; i < len(words); i++ {
 		w := words[i]
 		switch {
@@ -197,9 +210,10 @@ func parseOptions(s string, into map[string]string) {
 			continue
 		}
 		if name, value, ok := strings.Cut(w, "="); ok {
-			into[strings.ReplaceAll(name, "-", "_")] = value
+			out[strings.ReplaceAll(name, "-", "_")] = value
 		}
 	}
+	return out
 }
 
 func optionWords(s string) []string {

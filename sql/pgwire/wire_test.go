@@ -22,7 +22,7 @@ import (
 //	byte              reads one byte
 //	receive           messages until ReadyForQuery; (until=Type) until that one
 func TestWire(t *testing.T) {
-	datadriven.Walk(t, "../../testdata/pgwire", func(t *testing.T, path string) {
+	datadriven.Walk(t, "../../testdata/pgwire/fake", func(t *testing.T, path string) {
 		s, _ := testServer(t, Config{Insecure: true, MaxMessageBytes: 1 << 20})
 		client, srv := net.Pipe()
 		defer func() {

@@ -1,9 +1,10 @@
 package pgwire
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pamirdb/pamir/sql/plan"
 	"github.com/pamirdb/pamir/sql/types"
@@ -27,31 +28,36 @@ type writer struct {
 	err  error // of a write; nothing is written after it
 	mark int   // where the current statement's messages begin in out
 	sent bool  // some of them have left
+
+	// Messages of every statement are built in place.
+	ready    pgproto3.ReadyForQuery
+	complete pgproto3.CommandComplete
+	columns  pgproto3.RowDescription
+	names    []byte // of columns
+	data     pgproto3.CopyData
 }
 
-// open begins a message and returns its place for close.
-func (w *writer) open(kind byte) int {
-	w.out = append(w.out, kind, 0, 0, 0, 0)
-	return len(w.out) - 4
+// Messages without contents.
+var (
+	parseComplete   = &pgproto3.ParseComplete{}
+	bindComplete    = &pgproto3.BindComplete{}
+	closeComplete   = &pgproto3.CloseComplete{}
+	noData          = &pgproto3.NoData{}
+	emptyQuery      = &pgproto3.EmptyQueryResponse{}
+	portalSuspended = &pgproto3.PortalSuspended{}
+	copyDone        = &pgproto3.CopyDone{}
+)
+
+// send appends a message. Only one that is longer than the protocol allows
+// cannot be encoded; the connection ends with it.
+func (w *writer) send(m pgproto3.BackendMessage) {
+	out, err := m.Encode(w.out)
+	if err != nil {
+		w.err = err
+		return
+	}
+	w.out = out
 }
-
-func (w *writer) close(at int) {
-	binary.BigEndian.PutUint32(w.out[at:], uint32(len(w.out)-at))
-}
-
-func (w *writer) int16(v int) { w.out = append(w.out, byte(v>>8), byte(v)) }
-
-func (w *writer) int32(v int) {
-	w.out = append(w.out, byte(v>>24), byte(v>>16), byte(v>>8), byte(v))
-}
-
-func (w *writer) text(s string) {
-	w.out = append(w.out, s...)
-	w.out = append(w.out, 0)
-}
-
-// empty writes a message without contents.
-func (w *writer) empty(kind byte) { w.out = append(w.out, kind, 0, 0, 0, 4) }
 
 // begin marks where a statement's messages begin.
 func (w *writer) begin() { w.mark, w.sent = len(w.out), false }
@@ -93,20 +99,13 @@ func (w *writer) relieve() error {
 }
 
 func (w *writer) readyForQuery(status byte) {
-	w.out = append(w.out, 'Z', 0, 0, 0, 5, status)
+	w.ready.TxStatus = status
+	w.send(&w.ready)
 }
 
 func (w *writer) commandComplete(tag string) {
-	at := w.open('C')
-	w.text(tag)
-	w.close(at)
-}
-
-func (w *writer) parameterStatus(name, value string) {
-	at := w.open('S')
-	w.text(name)
-	w.text(value)
-	w.close(at)
+	w.complete.CommandTag = append(w.complete.CommandTag[:0], tag...)
+	w.send(&w.complete)
 }
 
 // formatOf returns the format of column i: one code stands for all columns, none
@@ -123,68 +122,56 @@ func formatOf(formats []int16, i int) int16 {
 	return 0
 }
 
+// rowDescription describes columns. The description is built in place of the
+// last one: drivers ask for one with each statement.
 func (w *writer) rowDescription(cols []plan.ResultColumn, formats []int16) {
-	at := w.open('T')
-	w.int16(len(cols))
+	fields, names := w.columns.Fields[:0], w.names[:0]
 	for i := range cols {
 		c := &cols[i]
-		w.text(c.Name)
-		w.int32(int(c.Table))
-		w.int16(int(c.Attr))
-		w.int32(int(c.Type.OID))
-		w.int16(typeLen(c.Type.OID))
-		w.int32(int(c.Type.Mod))
-		w.int16(int(formatOf(formats, i)))
+		at := len(names)
+		names = append(names, c.Name...)
+		fields = append(fields, pgproto3.FieldDescription{Name: names[at:len(names):len(names)], TableOID: uint32(c.Table),
+			TableAttributeNumber: uint16(c.Attr), DataTypeOID: uint32(c.Type.OID), DataTypeSize: typeLen(c.Type.OID),
+			TypeModifier: c.Type.Mod, Format: formatOf(formats, i)})
 	}
-	w.close(at)
+	w.columns.Fields, w.names = fields, names
+	w.send(&w.columns)
 }
 
 // typeLen is pg_type.typlen: -1 for a type of variable length.
-func typeLen(oid types.OID) int {
+func typeLen(oid types.OID) int16 {
 	if info, ok := types.Lookup(oid); ok {
-		return int(info.Len)
+		return int16(info.Len)
 	}
 	return -1
 }
 
 func (w *writer) parameterDescription(params []types.OID) {
-	at := w.open('t')
-	w.int16(len(params))
-	for _, p := range params {
-		w.int32(int(p))
+	m := pgproto3.ParameterDescription{ParameterOIDs: make([]uint32, len(params))}
+	for i, p := range params {
+		m.ParameterOIDs[i] = uint32(p)
 	}
-	w.close(at)
+	w.send(&m)
 }
 
-// problem writes an ErrorResponse ('E') or a NoticeResponse ('N').
-func (w *writer) problem(kind byte, e *types.Error, severity string) {
+// problem is what an ErrorResponse or a NoticeResponse says.
+func problem(e *types.Error, severity string) pgproto3.ErrorResponse {
 	if e.Severity != "" {
 		severity = e.Severity
 	}
-	at := w.open(kind)
-	field := func(code byte, v string) {
-		if v != "" {
-			w.out = append(w.out, code)
-			w.text(v)
-		}
-	}
-	field('S', severity)
-	field('V', severity)
-	field('C', e.Code)
-	field('M', e.Message)
-	field('D', e.Detail)
-	field('H', e.Hint)
-	if e.Position > 0 {
-		field('P', itoa(e.Position))
-	}
-	field('W', e.Where)
-	field('s', e.Schema)
-	field('t', e.Table)
-	field('c', e.Column)
-	field('d', e.DataType)
-	field('n', e.Constraint)
-	w.out = append(w.out, 0)
-	w.close(at)
+	return pgproto3.ErrorResponse{Severity: severity, SeverityUnlocalized: severity, Code: e.Code, Message: e.Message,
+		Detail: e.Detail, Hint: e.Hint, Position: int32(e.Position), Where: e.Where, SchemaName: e.Schema, TableName: e.Table,
+		ColumnName: e.Column, DataTypeName: e.DataType, ConstraintName: e.Constraint}
+}
+
+func (w *writer) error(e *types.Error, severity string) {
+	m := problem(e, severity)
+	w.send(&m)
+}
+
+func (w *writer) notice(e *types.Error, severity string) {
+	m := pgproto3.NoticeResponse(problem(e, severity))
+	w.send(&m)
 }
 
 // asError makes a *types.Error of whatever a session returned.

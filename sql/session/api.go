@@ -61,8 +61,9 @@ const (
 	StatusFailed = 'E'
 )
 
-// Param is a bound parameter as it came over the wire; a nil Value is NULL.
+// Param is a bound parameter as it came over the wire: in text (format 0) or
+// binary (1). A nil Value is NULL.
 type Param struct {
 	Value  []byte
-	Binary bool
+	Format int16
 }

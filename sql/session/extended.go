@@ -227,13 +227,15 @@ func (s *Session) bind(name, statement string, params []Param, formats []int16) 
 
 // param reads a parameter's value.
 func (s *Session) param(p *Param, t types.Type) (types.Datum, error) {
-	if p.Value == nil {
+	switch {
+	case p.Value == nil:
 		return types.Null, nil
-	}
-	if p.Binary {
+	case p.Format == 0:
+		return types.ParseText(t, string(p.Value), s.set.Types())
+	case p.Format == 1:
 		return types.DecodeBinary(t, p.Value, s.set.Types())
 	}
-	return types.ParseText(t, string(p.Value), s.set.Types())
+	return types.Null, types.Errorf(types.CodeInvalidParameterValue, "unsupported format code: %d", p.Format)
 }
 
 // DescribeStatement returns what a prepared statement takes and gives.

@@ -254,7 +254,7 @@ func TestExtended(t *testing.T) {
 	}
 	do(s.Sync(ctx))
 	do(s.Prepare(ctx, "", "SELECT a FROM t WHERE a >= $1 ORDER BY a", nil))
-	do(s.Bind(ctx, "p", "", []Param{{Value: []byte{0, 0, 0, 1}, Binary: true}}, nil))
+	do(s.Bind(ctx, "p", "", []Param{{Value: []byte{0, 0, 0, 1}, Format: 1}}, nil))
 	w = &textWriter{}
 	do(s.Execute(ctx, "p", 2, w))
 	do(s.Execute(ctx, "p", 2, w))

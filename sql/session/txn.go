@@ -405,3 +405,12 @@ func (s *Session) savepointStmt(st *ast.TransactionStmt) (string, error) {
 	s.t.failed = false
 	return "ROLLBACK", nil
 }
+
+// Fail notes that something failed outside of the session that a statement's
+// transaction depends on: it fails as with an error of its own.
+func (s *Session) Fail(ctx context.Context) {
+	if s.t.failed {
+		return
+	}
+	s.fail(ctx)
+}

@@ -1,7 +1,6 @@
 package pgwire
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -17,6 +16,8 @@ const (
 	// maxAuthBytes of one that has not proved it.
 	maxStartupBytes = 10_000
 	maxAuthBytes    = 64 << 10
+	// maxSmallBytes bounds messages that name something or say nothing.
+	maxSmallBytes = 10_000
 )
 
 // reader takes messages off a connection. A message is valid until the next is
@@ -47,27 +48,30 @@ func (r *reader) message() (kind byte, body []byte, err error) {
 	}
 	kind = head[0]
 	n := int(int32(binary.BigEndian.Uint32(head[1:])))
-	if n < 4 || !isMessageKind(kind) {
-		if !isMessageKind(kind) {
-			return 0, nil, protocolError("invalid frontend message type %d", kind)
-		}
+	most := r.limit(kind)
+	switch {
+	case most < 0:
+		return 0, nil, protocolError("invalid frontend message type %d", kind)
+	case n < 4:
 		return 0, nil, protocolError("invalid message length")
-	}
-	if n-4 > r.maxBytes {
-		return 0, nil, protocolError("message of %d bytes exceeds the limit of %d bytes", n-4, r.maxBytes)
+	case n-4 > most:
+		return 0, nil, protocolError("message of %d bytes exceeds the limit of %d bytes", n-4, most)
 	}
 	body, err = r.take(n - 4)
 	return kind, body, unexpected(err)
 }
 
-// isMessageKind lists the messages that a client may send; anything else means
-// that the two sides lost each other, and the length that follows is noise.
-func isMessageKind(k byte) bool {
-	switch k {
-	case 'B', 'C', 'D', 'E', 'F', 'H', 'P', 'Q', 'S', 'X', 'c', 'd', 'f', 'p':
-		return true
+// limit is how long a message of a kind may be: those that carry no more than a
+// name need little. It is -1 for what no client sends, which means that the two
+// sides lost each other and the length that follows is noise.
+func (r *reader) limit(kind byte) int {
+	switch kind {
+	case 'Q', 'P', 'B', 'd', 'F', 'p':
+		return r.maxBytes
+	case 'C', 'D', 'E', 'H', 'S', 'X', 'c', 'f':
+		return min(r.maxBytes, maxSmallBytes)
 	}
-	return false
+	return -1
 }
 
 func unexpected(err error) error {
@@ -136,71 +140,6 @@ func (r *reader) fill(n int) error {
 
 // buffered tells whether bytes have arrived that nobody took yet.
 func (r *reader) buffered() bool { return r.end > r.start }
-
-// body reads the fields of one message; the first failure sticks.
-type body struct {
-	b   []byte
-	bad bool
-}
-
-func (m *body) bytes(n int) []byte {
-	if n < 0 || n > len(m.b) {
-		m.bad, m.b = true, nil
-		return nil
-	}
-	out := m.b[:n:n]
-	m.b = m.b[n:]
-	return out
-}
-
-func (m *body) byte() byte {
-	if b := m.bytes(1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
-func (m *body) int16() int {
-	if b := m.bytes(2); b != nil {
-		return int(int16(binary.BigEndian.Uint16(b)))
-	}
-	return 0
-}
-
-func (m *body) int32() int {
-	if b := m.bytes(4); b != nil {
-		return int(int32(binary.BigEndian.Uint32(b)))
-	}
-	return 0
-}
-
-// count reads a number of elements of at least size bytes each.
-func (m *body) count(size int) int {
-	n := m.int16() & 0xffff
-	if n*size > len(m.b) {
-		m.bad, m.b = true, nil
-		return 0
-	}
-	return n
-}
-
-func (m *body) text() string {
-	if i := bytes.IndexByte(m.b, 0); i >= 0 {
-		s := string(m.b[:i])
-		m.b = m.b[i+1:]
-		return s
-	}
-	m.bad, m.b = true, nil
-	return ""
-}
-
-// done reports a message with too few or too many bytes.
-func (m *body) done(kind byte) error {
-	if m.bad || len(m.b) > 0 {
-		return protocolError("invalid message format of message %q", kind)
-	}
-	return nil
-}
 
 // nextIs reports whether a message of that kind is known to come next.
 func (r *reader) nextIs(kind byte) bool { return r.end > r.start && r.buf[r.start] == kind }
