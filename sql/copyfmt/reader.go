@@ -10,9 +10,6 @@ import (
 
 const readerBuffer = 256 << 10
 
-// badFormat is SQLSTATE bad_copy_file_format.
-const badFormat = "22P04"
-
 // Reader takes rows out of a stream.
 type Reader struct {
 	src   io.Reader
@@ -26,6 +23,7 @@ type Reader struct {
 	begun      bool
 	fields     []Field
 	scratch    []byte
+	text       []byte // of the last row's line
 }
 
 // NewReader returns a reader of rows that have one field for each name.
@@ -33,8 +31,12 @@ func NewReader(src io.Reader, o Options, names []string) *Reader {
 	return &Reader{src: src, o: o, names: names, buf: make([]byte, readerBuffer), fields: make([]Field, 0, len(names))}
 }
 
-// Line is the number of the last row's line, from 1, for error contexts.
+// Line is the number of the last row's line, from 1, for error contexts, Text
+// what is in it, until the next Read.
 func (r *Reader) Line() int { return r.line }
+
+// Text is described at Line.
+func (r *Reader) Text() []byte { return r.text }
 
 // Read returns the next row; its fields are valid until the next call. io.EOF
 // ends the data.
@@ -60,7 +62,9 @@ func (r *Reader) Read() ([]Field, error) {
 	return fields, nil
 }
 
-func (r *Reader) bad(msg string) error { return &types.Error{Code: badFormat, Message: msg} }
+func (r *Reader) bad(msg string) error {
+	return &types.Error{Code: types.CodeBadCopyFileFormat, Message: msg}
+}
 
 func (r *Reader) header() error {
 	fields, err := r.row()
@@ -87,7 +91,7 @@ func (r *Reader) row() ([]Field, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.fields, r.scratch = r.fields[:0], r.scratch[:0]
+	r.fields, r.scratch, r.text = r.fields[:0], r.scratch[:0], line
 	if len(r.names) == 0 && len(line) == 0 {
 		return r.fields, nil
 	}
@@ -134,6 +138,7 @@ func (r *Reader) next() ([]byte, error) {
 			return r.finish(line)
 		}
 		if err := r.fill(); err != nil {
+			r.line, r.text = r.line+1, nil // of the row that did not come
 			return nil, err
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgproto3"
+
 	"github.com/pamirdb/pamir/sql/types"
 )
 
@@ -29,15 +31,22 @@ type conn struct {
 	// fatal is the error that ends the connection, set where it cannot be
 	// returned: inside of a session's call.
 	fatal error
+	// outOfStep says that the client sent something else than was due; the
+	// connection ends when the error is told.
+	outOfStep bool
 	// skip means that an error in the extended protocol was answered and all
 	// messages up to Sync are ignored.
 	skip bool
 	// state tells draining whether the connection waits for its client.
 	state atomic.Int32
-	idler idler
 	in    received
 	bind  bindBuffers
 	notes notes
+
+	// told is what the client knows of the settings it follows, as of version
+	// settings.
+	told     map[string]string
+	settings uint64
 }
 
 // States of a connection.
@@ -49,7 +58,7 @@ const (
 )
 
 func newConn(s *Server, c net.Conn) *conn {
-	out := &conn{s: s, raw: c, net: c, r: newReader(c), w: writer{dst: c}}
+	out := &conn{s: s, raw: c, net: c, r: newReader(c), w: writer{dst: c}, told: map[string]string{}}
 	out.res.c = out
 	return out
 }
@@ -149,7 +158,7 @@ func (c *conn) next() (byte, []byte, error) {
 	if c.sess.TxnStatus() != 'I' || c.skip {
 		state = stateInBlock
 	}
-	timeout := c.idleTimeout()
+	timeout := c.sess.IdleTimeout()
 	if timeout > 0 {
 		if err := c.net.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 			return 0, nil, err
@@ -186,17 +195,6 @@ func errShutdown() *types.Error {
 	e := types.Errorf(types.CodeAdminShutdown, "terminating connection due to administrator command")
 	e.Severity = severityFatal
 	return e
-}
-
-// idler is implemented by sessions whose settings limit how long a client may
-// stay idle, outside or inside of a transaction; 0 is forever.
-type idler interface{ IdleTimeout() time.Duration }
-
-func (c *conn) idleTimeout() time.Duration {
-	if c.idler == nil {
-		return 0
-	}
-	return c.idler.IdleTimeout()
 }
 
 func (c *conn) idleError() *types.Error {
@@ -243,6 +241,9 @@ func (c *conn) handle(ctx context.Context, kind byte, msg []byte) (err error) {
 		// What a client still sends of a copy that failed.
 		return nil
 	case 'F':
+		if err := decode(&pgproto3.FunctionCall{}, msg); err != nil {
+			return c.answer(ctx, err)
+		}
 		return c.answer(ctx, types.Errorf(types.CodeFeatureNotSupported, "function calls by message are not supported"))
 	}
 	return protocolError("invalid frontend message type %d", kind)
@@ -277,6 +278,9 @@ func (c *conn) report(err error) error {
 	}
 	c.w.error(e, severityError)
 	c.w.begin()
+	if c.outOfStep {
+		return protocolError("terminating connection because protocol synchronization was lost")
+	}
 	return nil
 }
 
@@ -290,8 +294,22 @@ func (c *conn) answer(ctx context.Context, err error) error {
 	return c.ready()
 }
 
+// parameter tells the client of a setting unless it knows.
+func (c *conn) parameter(name, value string) {
+	if old, ok := c.told[name]; !ok || old != value {
+		c.told[name] = value
+		c.w.send(&pgproto3.ParameterStatus{Name: name, Value: value})
+	}
+}
+
+// ready ends the answer to a message: changed settings, notifications, and the
+// state of the transaction.
 func (c *conn) ready() error {
 	c.w.begin()
+	if v := c.sess.SettingsVersion(); v != c.settings {
+		c.settings = v
+		c.sess.Parameters(c.parameter)
+	}
 	status := c.sess.TxnStatus()
 	if status == 'I' && c.notes.pending.Load() {
 		c.writeNotes()

@@ -72,6 +72,8 @@ type fakeSession struct {
 	batch      *vec.Batch
 	idle       time.Duration
 	waiting    chan struct{}
+	reported   [][2]string
+	version    uint64
 }
 
 type fakePortal struct {
@@ -149,7 +151,7 @@ func (s *fakeSession) run(ctx context.Context, sql string, p *fakePortal, maxRow
 		return w.Complete("SET")
 	case "set":
 		name, value, _ := strings.Cut(rest, " ")
-		w.ParameterStatus(name, value)
+		s.reported, s.version = append(s.reported, [2]string{name, value}), s.version+1
 		return w.Complete("SET")
 	case "panic":
 		panic("as told")
@@ -326,12 +328,17 @@ func (s *fakeSession) ClosePortal(name string)    { delete(s.portals, name) }
 func (s *fakeSession) Sync(context.Context) error { return nil }
 func (s *fakeSession) TxnStatus() byte            { return s.status }
 
+func (s *fakeSession) SettingsVersion() uint64 { return s.version }
+
 func (s *fakeSession) IdleTimeout() time.Duration { return s.idle }
 
 func (s *fakeSession) Parameters(report func(name, value string)) {
 	report("server_version", "15.0")
 	report("client_encoding", "UTF8")
 	report("standard_conforming_strings", "on")
+	for _, r := range s.reported {
+		report(r[0], r[1])
+	}
 }
 
 func (s *fakeSession) Cancel() {

@@ -80,7 +80,7 @@ func malformed(m pgproto3.FrontendMessage, msg []byte) *types.Error {
 		return badMessage("invalid string in message")
 	}
 	switch m.(type) {
-	case *pgproto3.Parse, *pgproto3.Bind, *pgproto3.Execute, *pgproto3.SASLInitialResponse:
+	case *pgproto3.Parse, *pgproto3.Bind, *pgproto3.Execute, *pgproto3.SASLInitialResponse, *pgproto3.FunctionCall:
 		return badMessage("insufficient data left in message")
 	}
 	return badMessage("invalid message format")

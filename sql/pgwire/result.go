@@ -1,6 +1,7 @@
 package pgwire
 
 import (
+	"fmt"
 	"io"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -29,7 +30,11 @@ func (r *result) Columns(cols []plan.ResultColumn, formats []int16) error {
 	}
 	r.cols = r.cols[:0]
 	for i := range cols {
-		r.cols = append(r.cols, column{oid: cols[i].Type.OID, binary: formatOf(formats, i) == 1})
+		f := formatOf(formats, i)
+		if f != 0 && f != 1 {
+			return types.Errorf(types.CodeInvalidParameterValue, "unsupported format code: %d", f)
+		}
+		r.cols = append(r.cols, column{oid: cols[i].Type.OID, binary: f == 1})
 	}
 	if !r.extended {
 		r.c.w.rowDescription(cols, formats)
@@ -77,11 +82,6 @@ func (r *result) Notice(e *types.Error) {
 		severity = severityWarning
 	}
 	r.c.w.notice(e, severity)
-}
-
-// ParameterStatus implements session.ResultWriter.
-func (r *result) ParameterStatus(name, value string) {
-	r.c.w.send(&pgproto3.ParameterStatus{Name: name, Value: value})
 }
 
 // Sent implements session.ResultWriter.
@@ -159,7 +159,8 @@ func (r *copyReader) next() {
 	case 'H', 'S':
 		// A client may flush or sync while it copies; both mean nothing here.
 	default:
-		r.err = r.c.lost(protocolError("unexpected message type 0x%02X during COPY from stdin", kind))
+		r.c.outOfStep = true
+		r.err = badMessage(fmt.Sprintf("unexpected message type 0x%02X during COPY from stdin", kind))
 	}
 }
 

@@ -2,6 +2,7 @@ package pgwire
 
 import (
 	"context"
+	"time"
 
 	"github.com/pamirdb/pamir/pkg/security"
 	"github.com/pamirdb/pamir/sql/plan"
@@ -38,6 +39,10 @@ type Session interface {
 	// Parameters calls report for each setting that the client follows, with its
 	// value now.
 	Parameters(report func(name, value string))
+	// SettingsVersion changes whenever a setting may have changed.
+	SettingsVersion() uint64
+	// IdleTimeout is how long the client may now stay idle; 0 is forever.
+	IdleTimeout() time.Duration
 	// Cancel interrupts the statement that runs, if any, from any goroutine.
 	Cancel()
 	// Close ends the session and rolls back what is open.

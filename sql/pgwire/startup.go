@@ -52,8 +52,8 @@ func (c *conn) start(ctx context.Context) error {
 		e.Severity = severityFatal
 		return &e
 	}
-	c.idler, _ = c.sess.(idler)
-	c.sess.Parameters(c.res.ParameterStatus)
+	c.settings = c.sess.SettingsVersion()
+	c.sess.Parameters(c.parameter)
 	c.w.send(&pgproto3.BackendKeyData{ProcessID: uint32(c.pid), SecretKey: c.secret})
 	return c.ready()
 }

@@ -28,8 +28,6 @@ type ResultWriter interface {
 	Suspended() error
 	// Notice passes a message that is no error.
 	Notice(e *types.Error)
-	// ParameterStatus tells the client of a setting that it follows.
-	ParameterStatus(name, value string)
 	// Sent reports whether anything of the current statement (since the last
 	// Complete) has left for the client and cannot be taken back. While it is
 	// false, Discard must be able to forget what was written.
@@ -40,7 +38,7 @@ type ResultWriter interface {
 	// CopyIn starts COPY FROM STDIN and returns the client's data; io.EOF ends
 	// it, any other error (CopyFail) aborts the statement.
 	CopyIn(columns int, binary bool) (io.Reader, error)
-	// CopyOut starts COPY TO STDOUT; each Write is one or more whole rows. Close
+	// CopyOut starts COPY TO STDOUT; each Write is a row. Close
 	// ends the copy.
 	CopyOut(columns int, binary bool) (io.WriteCloser, error)
 }

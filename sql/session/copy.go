@@ -329,10 +329,17 @@ func (c *copySource) context(err error) error {
 		return err
 	}
 	e.Where = "COPY " + c.table.Name + ", line " + strconv.Itoa(c.reader.Line())
-	if c.col >= 0 {
-		e.Where += ", column " + c.cols[c.col].Name + ": \"" + strings.ToValidUTF8(string(c.text[:min(len(c.text), 100)]), "?") + "\""
+	switch text := c.reader.Text(); {
+	case c.col >= 0:
+		e.Where += ", column " + c.cols[c.col].Name + ": " + excerpt(c.text)
+	case len(text) > 0 && e.Code == types.CodeBadCopyFileFormat:
+		e.Where += ": " + excerpt(text)
 	}
 	return e
+}
+
+func excerpt(text []byte) string {
+	return "\"" + strings.ToValidUTF8(string(text[:min(len(text), 100)]), "?") + "\""
 }
 
 // Reset implements exec.Operator.
@@ -374,9 +381,12 @@ func (s *Session) copyOut(n *ast.CopyStmt, w ResultWriter) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// A row is a message: clients read them one by one.
 	var buf, arena []byte
 	if o.Header {
-		buf = o.AppendHeader(buf, names)
+		if _, err := out.Write(o.AppendHeader(nil, names)); err != nil {
+			return "", err
+		}
 	}
 	rows := int64(0)
 	fields := make([]copyfmt.Field, len(names))
@@ -394,24 +404,16 @@ func (s *Session) copyOut(n *ast.CopyStmt, w ResultWriter) (string, error) {
 				arena = types.AppendText(arena, p.Result[c].Type.OID, v.View(pos), st)
 				fields[c] = copyfmt.Field{Text: arena[at:len(arena):len(arena)]}
 			}
-			buf = o.AppendRow(buf, fields)
-		}
-		rows += int64(b.Len())
-		if len(buf) > 64<<10 {
+			buf = o.AppendRow(buf[:0], fields)
 			if _, err := out.Write(buf); err != nil {
 				return err
 			}
-			buf = buf[:0]
 		}
+		rows += int64(b.Len())
 		return nil
 	})
 	if err != nil {
 		return "", err
-	}
-	if len(buf) > 0 {
-		if _, err := out.Write(buf); err != nil {
-			return "", err
-		}
 	}
 	if err := out.Close(); err != nil {
 		return "", err

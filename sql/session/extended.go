@@ -2,7 +2,10 @@ package session
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/pamirdb/pamir/sql/ast"
 	"github.com/pamirdb/pamir/sql/exec"
@@ -68,6 +71,18 @@ func (s *Session) closePortals() {
 		delete(s.portals, n)
 	}
 	s.unnamed.close()
+}
+
+// dropUnnamed forgets the unnamed statement and portal: a string of statements
+// would be their next use.
+func (s *Session) dropUnnamed() {
+	if s.unnamed.stmt != nil {
+		s.unnamed.close()
+		s.unnamed.stmt = nil
+	}
+	if len(s.stmts) > 0 {
+		delete(s.stmts, "")
+	}
 }
 
 // closeTxnPortals ends the portals of a transaction; those WITH HOLD have their
@@ -201,6 +216,14 @@ func (s *Session) bind(name, statement string, params []Param, formats []int16) 
 	if err := s.refuseFailed(st); err != nil {
 		return err
 	}
+	if st.plan != nil && (s.t.change != nil || !s.current(st.plan.planEntry)) {
+		if err := s.planPrepared(st); err != nil {
+			return err
+		}
+	}
+	if n := len(formats); n > 1 && st.result != nil && n != len(st.result) {
+		return types.Errorf(types.CodeProtocolViolation, "bind message has %d result formats but query has %d columns", n, len(st.result))
+	}
 	p := &s.unnamed
 	if name == "" {
 		p.close()
@@ -218,11 +241,37 @@ func (s *Session) bind(name, statement string, params []Param, formats []int16) 
 	for i := range params {
 		d, err := s.param(&params[i], st.params[i])
 		if err != nil {
-			return err
+			s.ClosePortal(name)
+			return parameterError(err, name, i+1, &params[i])
 		}
 		p.params = append(p.params, d)
 	}
 	return nil
+}
+
+// parameterError says in an error which parameter it was.
+func parameterError(err error, portal string, number int, p *Param) error {
+	var e *types.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	where := "unnamed portal"
+	if portal != "" {
+		where = "portal \"" + portal + "\""
+	}
+	where += " parameter $" + strconv.Itoa(number)
+	if p.Format == 0 && e.Code != types.CodeCharacterNotInRepertoire {
+		where += " = '...'" // values of clients stay out of logs
+	}
+	c := *e
+	if c.Where != "" {
+		where = c.Where + "\n" + where
+	}
+	c.Where = where
+	if c.Code == types.CodeInvalidBinaryRepresentation && strings.HasSuffix(c.Message, "in bind parameter") {
+		c.Message += " " + strconv.Itoa(number)
+	}
+	return &c
 }
 
 // param reads a parameter's value.
@@ -231,11 +280,24 @@ func (s *Session) param(p *Param, t types.Type) (types.Datum, error) {
 	case p.Value == nil:
 		return types.Null, nil
 	case p.Format == 0:
-		return types.ParseText(t, string(p.Value), s.set.Types())
+		return s.textParam(p.Value, t)
 	case p.Format == 1:
 		return types.DecodeBinary(t, p.Value, s.set.Types())
 	}
 	return types.Null, types.Errorf(types.CodeInvalidParameterValue, "unsupported format code: %d", p.Format)
+}
+
+// textParam reads a parameter in text; plain integers take no detour.
+func (s *Session) textParam(v []byte, t types.Type) (types.Datum, error) {
+	if t.OID == types.Int4OID || t.OID == types.Int8OID {
+		if x, ok := smallInt(v); ok {
+			return types.NewInt(x), nil
+		}
+	}
+	if err := types.CheckUTF8(v); err != nil {
+		return types.Null, err
+	}
+	return types.ParseText(t, string(v), s.set.Types())
 }
 
 // DescribeStatement returns what a prepared statement takes and gives.
@@ -243,6 +305,9 @@ func (s *Session) DescribeStatement(_ context.Context, name string) ([]types.OID
 	p, ok := s.stmts[name]
 	if !ok {
 		return nil, nil, s.done(types.Errorf(types.CodeInvalidStatementName, "prepared statement \"%s\" does not exist", name))
+	}
+	if s.t.failed && p.result != nil {
+		return nil, nil, errFailed()
 	}
 	out := make([]types.OID, len(p.params))
 	for i, t := range p.params {
@@ -256,6 +321,9 @@ func (s *Session) DescribePortal(_ context.Context, name string) ([]plan.ResultC
 	p := s.portal(name)
 	if p == nil {
 		return nil, nil, s.done(noPortal(name))
+	}
+	if s.t.failed && p.stmt.result != nil {
+		return nil, nil, errFailed()
 	}
 	return p.stmt.result, p.formats, nil
 }
@@ -394,7 +462,13 @@ func (s *Session) ClosePortal(name string) {
 
 // Sync ends an implicit transaction.
 func (s *Session) Sync(ctx context.Context) error {
-	if s.t.block || !s.t.open() {
+	if s.t.block {
+		return nil
+	}
+	// Portals last as long as their transaction, even one that did nothing.
+	s.closePortals()
+	s.unnamed.stmt = nil
+	if !s.t.open() {
 		return nil
 	}
 	s.begin(ctx, s.info.query)

@@ -149,7 +149,6 @@ func setConfig(s *Session, a []types.Datum) (types.Datum, error) {
 	if err := s.assign(a[0].Str(), v, a[2].Bool() && s.t.block); err != nil {
 		return types.Null, err
 	}
-	s.prefix = nil
 	out, _ := s.getSetting(a[0].Str())
 	return types.NewString(out), nil
 }

@@ -45,6 +45,7 @@ const maxSessionPlans = 256
 // planKey begins the key of a plan: everything but the text that a plan depends
 // on.
 func (s *Session) planKey(b []byte) []byte {
+	s.follow()
 	if s.prefix == nil {
 		p := make([]byte, 0, 128)
 		p = append(p, s.database.Name...)
@@ -55,13 +56,20 @@ func (s *Session) planKey(b []byte) []byte {
 			p = append(append(p, 0), v...)
 		}
 		s.prefix = append(p, 0)
-		s.resolver = nil
 	}
 	return append(b, s.prefix...)
 }
 
+// follow forgets what was derived from settings that have changed since.
+func (s *Session) follow() {
+	if v := s.set.Version(); v != s.prefixAt {
+		s.prefix, s.resolver, s.prefixAt = nil, nil, v
+	}
+}
+
 // resolve returns a resolver over the catalog as it is now for this session.
 func (s *Session) resolve() *catalog.SessionResolver {
+	s.follow()
 	snap := s.snapshot()
 	if s.resolver == nil || s.resolver.Snapshot() != snap {
 		s.resolver = catalog.NewSessionResolver(snap, s.databaseIn(snap), s.searchPath(), s.t.change == nil || s.t.change.Empty())
@@ -120,9 +128,14 @@ func (s *Session) planOnce(ctx context.Context, n ast.Node, params []types.Type)
 		Stats: s.srv.store.Stats, Naive: s.srv.cfg.Naive})
 }
 
-// current reports whether a plan may be used now.
+// current reports whether a plan may be used now: in the transaction, or in the
+// next one.
 func (s *Session) current(e *planEntry) bool {
-	return e.gen == s.t.use.Snapshot().Generation() && e.epoch == s.srv.store.StatsEpoch()
+	snap := s.srv.store.Snapshot()
+	if s.t.use.Valid() {
+		snap = s.t.use.Snapshot()
+	}
+	return e.gen == snap.Generation() && e.epoch == s.srv.store.StatsEpoch()
 }
 
 // cached finds a plan by its key, among the session's own first.

@@ -39,7 +39,8 @@ type Session struct {
 
 	t        txnState
 	resolver *catalog.SessionResolver
-	prefix   []byte // of plan keys; nil after a change of settings
+	prefix   []byte // of plan keys, as of prefixAt
+	prefixAt uint64
 	plans    map[string]*sessionPlan
 	stmts    map[string]*prepared
 	portals  map[string]*portal
@@ -102,6 +103,7 @@ func New(ctx context.Context, srv *Server, pid int32, o Options) (*Session, erro
 	if err := s.applySettings(role, db, o); err != nil {
 		return nil, err
 	}
+	s.set.Seal()
 	s.info.state, s.info.stateSince = "idle", s.started
 	return s, srv.register(s)
 }
@@ -143,6 +145,12 @@ func (s *Session) Parameters(report func(name, value string)) {
 		}
 	}
 }
+
+// SettingsVersion changes whenever a setting may have changed.
+func (s *Session) SettingsVersion() uint64 { return s.set.Version() }
+
+// IdleTimeout is how long the client may now stay idle; 0 is forever.
+func (s *Session) IdleTimeout() time.Duration { return s.set.IdleTimeout(s.t.block) }
 
 // TxnStatus is the status byte of ReadyForQuery.
 func (s *Session) TxnStatus() byte {

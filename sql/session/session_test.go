@@ -51,8 +51,7 @@ func (w *textWriter) Suspended() error  { w.out.WriteString("...\n"); return nil
 func (w *textWriter) Notice(e *types.Error) {
 	fmt.Fprintf(&w.out, "%s: %s\n", e.Severity, e.Message)
 }
-func (w *textWriter) ParameterStatus(string, string) {}
-func (w *textWriter) Sent() bool                     { return false }
+func (w *textWriter) Sent() bool { return false }
 func (w *textWriter) Discard() {
 	s := w.out.String()[:w.mark]
 	w.out.Reset()

@@ -45,7 +45,6 @@ func (s *Session) setStmt(n *ast.VariableSetStmt, w ResultWriter) (string, error
 	if err != nil {
 		return "", err
 	}
-	s.settingsChanged(n.Name, w)
 	return tag, nil
 }
 
@@ -65,17 +64,6 @@ func (s *Session) assign(name, value string, local bool) error {
 		return s.set.Set(name, value, local)
 	}
 	return s.set.Set(name, value, local)
-}
-
-// settingsChanged tells the client, and forgets what was derived.
-func (s *Session) settingsChanged(name string, w ResultWriter) {
-	s.prefix, s.resolver = nil, nil
-	for _, v := range settings.All() {
-		if v.Report && (name == "" || strings.EqualFold(name, v.Name) || strings.EqualFold(name, "timezone")) {
-			x, _ := s.set.Get(v.Name)
-			w.ParameterStatus(v.Name, x)
-		}
-	}
 }
 
 // setValue is the value of SET name TO a, b.
@@ -229,7 +217,6 @@ func (s *Session) discard(n *ast.DiscardStmt) (string, error) {
 		clear(s.stmts)
 		clear(s.plans)
 		clear(s.currvals)
-		s.prefix, s.resolver = nil, nil
 		return "DISCARD ALL", nil
 	case ast.DISCARD_PLANS:
 		clear(s.plans)

@@ -20,6 +20,7 @@ import (
 func (s *Session) Exec(ctx context.Context, sql string, w ResultWriter) error {
 	s.begin(ctx, sql)
 	defer s.end()
+	s.dropUnnamed()
 	if s.dialect() == "postgres" {
 		key, lits, ok := parse.Template(sql, s.planKey(s.keyBuf[:0]), s.lits[:0])
 		s.keyBuf, s.lits = key, lits

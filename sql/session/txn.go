@@ -196,7 +196,6 @@ func (s *Session) rollback(ctx context.Context) {
 	}
 	if s.t.saved != nil {
 		s.set.Restore(s.t.saved)
-		s.prefix = nil
 	}
 	unlock := s.t.unlock
 	s.finish(false)
@@ -209,9 +208,7 @@ func (s *Session) rollback(ctx context.Context) {
 func (s *Session) finish(committed bool) {
 	s.closeTxnPortals(committed)
 	s.t.use.Release()
-	if s.set.EndLocal() {
-		s.prefix = nil
-	}
+	s.set.EndLocal()
 	s.t.queue.Reset()
 	s.t = txnState{savepoints: s.t.savepoints[:0], queue: s.t.queue}
 	s.main.env.Txn = nil
@@ -399,7 +396,6 @@ func (s *Session) savepointStmt(st *ast.TransactionStmt) (string, error) {
 	}
 	s.set.Restore(sp.set)
 	s.t.readOnly = sp.ro
-	s.prefix = nil
 	s.closePortals()
 	s.t.savepoints = s.t.savepoints[:at+1]
 	s.t.failed = false

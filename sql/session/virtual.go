@@ -117,9 +117,6 @@ func (quiet) Suspended() error { return nil }
 // Notice implements ResultWriter.
 func (quiet) Notice(*types.Error) {}
 
-// ParameterStatus implements ResultWriter.
-func (quiet) ParameterStatus(string, string) {}
-
 // Sent implements ResultWriter.
 func (quiet) Sent() bool { return false }
 

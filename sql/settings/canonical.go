@@ -26,6 +26,14 @@ func (d *Var) canonical(value string) (string, error) {
 			return "SQL_ASCII", nil
 		}
 		return "", types.Errorf(types.CodeInvalidParameterValue, "invalid value for parameter \"client_encoding\": \"%s\"", value)
+	case "search_path":
+		if !validList(value) {
+			return "", types.Errorf(types.CodeInvalidParameterValue, "invalid value for parameter \"search_path\": \"%s\"", value).
+				WithDetail("List syntax is invalid.")
+		}
+		return value, nil
+	case "application_name":
+		return asciiOnly(value), nil
 	case "standard_conforming_strings":
 		if v, err := boolean(d, value); err != nil || v == "on" {
 			return v, err
@@ -41,6 +49,51 @@ func (d *Var) canonical(value string) (string, error) {
 		return d.number(value)
 	}
 	return value, nil
+}
+
+// validList reports whether a value is a list of names, quoted or without blanks.
+func validList(s string) bool {
+	if strings.TrimSpace(s) == "" {
+		return true
+	}
+	for {
+		s = strings.TrimLeft(s, " \t\n")
+		if strings.HasPrefix(s, `"`) {
+			end := strings.Index(strings.ReplaceAll(s[1:], `""`, "xx"), `"`)
+			if end < 0 {
+				return false
+			}
+			s = s[end+2:]
+		} else {
+			end := strings.IndexAny(s, " \t\n,\"")
+			if end < 0 {
+				return s != ""
+			}
+			if end == 0 {
+				return false
+			}
+			s = s[end:]
+		}
+		s = strings.TrimLeft(s, " \t\n")
+		if s == "" {
+			return true
+		}
+		if s[0] != ',' {
+			return false
+		}
+		s = s[1:]
+	}
+}
+
+// asciiOnly puts question marks in place of bytes that logs could not show.
+func asciiOnly(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c < ' ' || c > '~' {
+			b[i] = '?'
+		}
+	}
+	return string(b)
 }
 
 func (d *Var) bad(value string) *types.Error {

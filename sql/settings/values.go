@@ -21,6 +21,9 @@ type Values struct {
 	lock      time.Duration
 	isolation string
 	readOnly  bool
+	idle      time.Duration
+	idleTxn   time.Duration
+	version   uint64
 }
 
 // Snapshot is a state to go back to.
@@ -64,6 +67,7 @@ func (v *Values) put(key, value string, local bool) {
 		v.local.set[key] = value
 	}
 	v.set[key] = value
+	v.version++
 }
 
 // Get returns a parameter's value.
@@ -128,14 +132,13 @@ func (v *Values) Restore(s *Snapshot) {
 	v.derive()
 }
 
-// EndLocal ends the effect of SET LOCAL and reports whether there was any.
-func (v *Values) EndLocal() bool {
+// EndLocal ends the effect of SET LOCAL, if there was any.
+func (v *Values) EndLocal() {
 	if v.local == nil {
-		return false
+		return
 	}
 	v.Restore(v.local)
 	v.local = nil
-	return true
 }
 
 // Types returns the settings that values are read and printed under. It stays
@@ -148,6 +151,18 @@ func (v *Values) StatementTimeout() time.Duration { return v.stmt }
 // LockTimeout is lock_timeout, 0 for none.
 func (v *Values) LockTimeout() time.Duration { return v.lock }
 
+// IdleTimeout is how long a client may stay idle, in a transaction or outside of
+// one; 0 is forever.
+func (v *Values) IdleTimeout(inTxn bool) time.Duration {
+	if inTxn {
+		return v.idleTxn
+	}
+	return v.idle
+}
+
+// Version changes whenever a value may have changed.
+func (v *Values) Version() uint64 { return v.version }
+
 // SearchPath lists the names of search_path.
 func (v *Values) SearchPath() []string { return v.path }
 
@@ -156,9 +171,11 @@ func (v *Values) Isolation() string { return v.isolation }
 
 // derive computes what is asked for on every statement.
 func (v *Values) derive() {
+	v.version++
 	get := func(name string) string { x, _ := v.Get(name); return x }
 	v.path = splitList(get("search_path"))
 	v.stmt, v.lock = millis(get("statement_timeout")), millis(get("lock_timeout"))
+	v.idle, v.idleTxn = millis(get("idle_session_timeout")), millis(get("idle_in_transaction_session_timeout"))
 	v.isolation = get("default_transaction_isolation")
 	v.readOnly = get("default_transaction_read_only") == "on"
 	t := v.types

@@ -123,7 +123,7 @@ func DecodeBinary(t Type, b []byte, st *Settings) (Datum, error) {
 		if t.OID == Float8OID && len(b) == 8 {
 			return NewFloat(math.Float64frombits(binary.BigEndian.Uint64(b))), nil
 		}
-		return Null, wrongSize(len(b))
+		return Null, wrongSize(len(b), floatWidth(t.OID))
 	case Numerics:
 		n, err := decodeNumericBinary(b)
 		return NewNumeric(n), err
@@ -131,8 +131,15 @@ func DecodeBinary(t Type, b []byte, st *Settings) (Datum, error) {
 	return decodeBinaryBytes(t, b, st)
 }
 
-func wrongSize(have int) error {
-	if have < 8 {
+func floatWidth(oid OID) int {
+	if oid == Float4OID {
+		return 4
+	}
+	return 8
+}
+
+func wrongSize(have, want int) error {
+	if have < want {
 		return Errorf(CodeProtocolViolation, "insufficient data left in message")
 	}
 	return Errorf(CodeInvalidBinaryRepresentation, "incorrect binary data format in bind parameter")
@@ -214,22 +221,25 @@ func decodeBinaryBytes(t Type, b []byte, st *Settings) (Datum, error) {
 		return NewBytes(b), nil
 	case UUIDOID:
 		if len(b) != 16 {
-			return Null, wrongSize(len(b))
+			return Null, wrongSize(len(b), 16)
 		}
 		return NewBytes(b), nil
 	case IntervalOID:
 		if len(b) != 16 {
-			return Null, wrongSize(len(b))
+			return Null, wrongSize(len(b), 16)
 		}
 		return NewBytes(b), nil
 	case TimeTZOID:
 		if len(b) != 12 {
-			return Null, wrongSize(len(b))
+			return Null, wrongSize(len(b), 12)
 		}
 		return NewBytes(b), nil
 	case BitOID, VarBitOID:
-		if len(b) < 4 || len(b) != 4+(int(binary.BigEndian.Uint32(b))+7)/8 {
-			return Null, wrongSize(len(b))
+		if len(b) < 4 {
+			return Null, wrongSize(len(b), 4)
+		}
+		if n := 4 + (int(binary.BigEndian.Uint32(b))+7)/8; len(b) != n {
+			return Null, wrongSize(len(b), n)
 		}
 		return NewBytes(b), nil
 	}
@@ -253,9 +263,9 @@ func decodeBinaryBytes(t Type, b []byte, st *Settings) (Datum, error) {
 
 func decodeArrayBinary(t Type, b []byte, st *Settings) (Datum, error) {
 	be := binary.BigEndian
-	bad := Errorf(CodeInvalidBinaryRepresentation, "improper binary format in array")
+	short := Errorf(CodeProtocolViolation, "insufficient data left in message")
 	if len(b) < 12 {
-		return Null, Errorf(CodeProtocolViolation, "insufficient data left in message")
+		return Null, short
 	}
 	ndim, elem := int(be.Uint32(b)), OID(be.Uint32(b[8:]))
 	if ndim > 6 {
@@ -270,12 +280,12 @@ func decodeArrayBinary(t Type, b []byte, st *Settings) (Datum, error) {
 	n := 1
 	for d := 0; d < ndim; d++ {
 		if len(b) < 8 {
-			return Null, bad
+			return Null, short
 		}
 		l, lo := int32(be.Uint32(b)), int32(be.Uint32(b[4:]))
 		b = b[8:]
 		if n *= int(l); l < 0 || n > len(b)/4+1 && n > 0 {
-			return Null, bad
+			return Null, short
 		}
 		a.Dims, a.Lower = append(a.Dims, l), append(a.Lower, lo)
 	}
@@ -284,7 +294,7 @@ func decodeArrayBinary(t Type, b []byte, st *Settings) (Datum, error) {
 	}
 	for i := 0; i < n; i++ {
 		if len(b) < 4 {
-			return Null, bad
+			return Null, short
 		}
 		l := int32(be.Uint32(b))
 		b = b[4:]
@@ -293,7 +303,7 @@ func decodeArrayBinary(t Type, b []byte, st *Settings) (Datum, error) {
 			continue
 		}
 		if l < 0 || int(l) > len(b) {
-			return Null, bad
+			return Null, short
 		}
 		d, err := DecodeBinary(Of(elem), b[:l], st)
 		if err != nil {
@@ -303,7 +313,7 @@ func decodeArrayBinary(t Type, b []byte, st *Settings) (Datum, error) {
 		b = b[l:]
 	}
 	if len(b) != 0 {
-		return Null, bad
+		return Null, wrongSize(len(b), 0)
 	}
 	return ArrayDatum(a), nil
 }

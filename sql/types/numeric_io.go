@@ -249,7 +249,7 @@ func appendNumericBinary(b []byte, n Numeric) []byte {
 func decodeNumericBinary(b []byte) (Numeric, error) {
 	be := binary.BigEndian
 	if len(b) < 8 {
-		return Numeric{}, badBinary("numeric")
+		return Numeric{}, wrongSize(len(b), 8)
 	}
 	nd, weight := int(be.Uint16(b)), int(int16(be.Uint16(b[2:])))
 	sign, scale := be.Uint16(b[4:]), int(be.Uint16(b[6:]))
@@ -264,8 +264,11 @@ func decodeNumericBinary(b []byte) (Numeric, error) {
 	default:
 		return Numeric{}, Errorf(CodeInvalidBinaryRepresentation, "invalid sign in external \"numeric\" value")
 	}
-	if len(b) != 8+2*nd || scale > maxNumericScale {
-		return Numeric{}, badBinary("numeric")
+	if scale > maxNumericScale {
+		return Numeric{}, Errorf(CodeInvalidBinaryRepresentation, "invalid scale in external \"numeric\" value")
+	}
+	if len(b) != 8+2*nd {
+		return Numeric{}, wrongSize(len(b), 8+2*nd)
 	}
 	// By way of decimal text, whose conversion is not quadratic.
 	digits := make([]byte, 1, 1+4*nd)
