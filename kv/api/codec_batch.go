@@ -276,6 +276,7 @@ func readScanOptions(d *decoder, o *ScanOptions) {
 func appendTxnArgs(b []byte, a *TxnArgs) []byte {
 	b = appendBool(b, a.Commit)
 	b = appendBool(b, a.PushAbort)
+	b = appendBool(b, a.Lazy)
 	b = append(b, byte(a.Status))
 	b = appendList(b, a.Locks, appendSpan)
 	b = appendList(b, a.InFlight, appendInFlight)
@@ -289,7 +290,7 @@ func appendTxnArgs(b []byte, a *TxnArgs) []byte {
 }
 
 func readTxnArgs(d *decoder, a *TxnArgs) {
-	a.Commit, a.PushAbort = d.bool(), d.bool()
+	a.Commit, a.PushAbort, a.Lazy = d.bool(), d.bool(), d.bool()
 	a.Status = TxnStatus(d.enum(byte(Aborted)))
 	a.Locks = readList(d, readSpan)
 	a.InFlight = readList(d, readInFlight)

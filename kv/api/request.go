@@ -194,6 +194,10 @@ type TxnArgs struct {
 	// On ResolveIntent PushAbort leaves an abort marker where an intent is
 	// removed: the transaction may still run.
 	PushAbort bool
+	// Lazy, on ResolveIntent, says that the transaction's record tells of its
+	// commit and that nobody needs the resolution soon: the range takes note of
+	// the commit and resolves when it suits.
+	Lazy bool
 	// PusheeSeen is when the pusher's node last heard of the pushee: a pushee
 	// without a record counts as alive for a while after that.
 	PusheeSeen hlc.Timestamp

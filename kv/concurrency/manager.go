@@ -21,8 +21,11 @@ type Manager struct {
 	mu sync.Mutex
 	// pushed remembers above which timestamp writers are known to commit.
 	pushed map[ids.TxnID]hlc.Timestamp
-	// lookup is Pushed, bound once.
-	lookup func(ids.TxnID) hlc.Timestamp
+	// lookup is Pushed, bound once, and settled Committed.
+	lookup  func(ids.TxnID) hlc.Timestamp
+	settled func(*api.TxnMeta) hlc.Timestamp
+
+	ends ends
 }
 
 // maxPushed bounds the memory of pushes; forgetting only costs another push.
@@ -35,7 +38,7 @@ func NewManager(waits *Waits, lease hlc.Timestamp) *Manager {
 		waits = NewWaits()
 	}
 	m := &Manager{locks: newLockTable(), reads: newTSCache(), waits: waits}
-	m.lookup = m.Pushed
+	m.lookup, m.settled = m.Pushed, m.ends.committed
 	m.latches.points = make(map[uint64]*Latch)
 	m.reads.low = lease
 	return m

@@ -226,6 +226,9 @@ func minTS(a, b hlc.Timestamp) hlc.Timestamp {
 
 // run sequences and evaluates until nothing is in the way.
 func (ev *evaluation) run(ctx context.Context) (*api.BatchResponse, error) {
+	if err := ev.hearOfCommits(ctx); err != nil {
+		return nil, err
+	}
 	for attempt := 0; attempt < maxAttempts; attempt++ {
 		err := ev.attempt(ctx)
 		switch {
@@ -367,7 +370,7 @@ func (ev *evaluation) enter() error {
 		// whose clock was ahead of ours.
 		ev.opts.Limit = minTS(t.UncertaintyLimit, ev.lease.Start)
 	}
-	ev.opts.Pushed = ev.m.PushedFunc()
+	ev.opts.Pushed, ev.opts.Committed = ev.m.PushedFunc(), ev.m.CommittedFunc()
 	return nil
 }
 

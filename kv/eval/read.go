@@ -208,6 +208,20 @@ func (ev *evaluation) addConflict(key api.Key, in *mvcc.Intent, s api.LockStreng
 	ev.conflicts = append(ev.conflicts, conflict{key: key, by: in.Txn, strength: s, wait: w})
 }
 
+// head reads the newest state of a key; the intent of a transaction that is known
+// to have committed counts as a version.
+func (ev *evaluation) head(key api.Key) (mvcc.Head, error) {
+	h, err := mvcc.GetHead(ev.eng, &ev.sc, ev.space, key)
+	if err != nil || h.Intent == nil || h.Intent.Txn.ID == ev.opts.ID {
+		return h, err
+	}
+	if ts := ev.opts.Committed(&h.Intent.Txn); !ts.IsZero() {
+		laid := h
+		return laid.Settle(ts), nil
+	}
+	return h, nil
+}
+
 // refresh checks that nothing was written to what the transaction read since.
 func (ev *evaluation) refresh(r *api.Request) error {
 	to := ev.readTS
@@ -230,9 +244,12 @@ func (ev *evaluation) refresh(r *api.Request) error {
 
 func (ev *evaluation) refreshPoint(r *api.Request, to hlc.Timestamp) error {
 	hash := concurrency.Hash(r.Key)
-	head, err := mvcc.GetHead(ev.eng, &ev.sc, ev.space, r.Key)
+	head, err := ev.head(r.Key)
 	if err != nil {
 		return err
+	}
+	if head.Settled() && r.RefreshFrom.Less(head.Newest) && head.Newest.LessEq(to) {
+		return &api.RetryError{Reason: api.ReasonRefreshFailed, Timestamp: head.Newest}
 	}
 	if ts, ok := mvcc.HasVersionIn(ev.eng, &ev.sc, ev.space, r.Key, r.RefreshFrom, to); ok {
 		return &api.RetryError{Reason: api.ReasonRefreshFailed, Timestamp: ts}
@@ -251,7 +268,7 @@ func (ev *evaluation) validateLock(r *api.Request) error {
 	if err := ev.checkHeld(r, concurrency.Hash(r.Key)); err != nil {
 		return err
 	}
-	head, err := mvcc.GetHead(ev.eng, &ev.sc, ev.space, r.Key)
+	head, err := ev.head(r.Key)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -164,6 +165,32 @@ func (ev *evaluation) recoverTxn(r *api.Request, resp *api.Response) error {
 	rec.LastHeartbeat = ev.resp.Now
 	ev.changes.PutRecord(rec)
 	return nil
+}
+
+// hearOfCommits takes note of the commits that a batch of resolutions tells of,
+// and hands their locks on at once: an intent whose writer has committed for good
+// reads as a version. So a lazy batch can wait for others.
+func (ev *evaluation) hearOfCommits(ctx context.Context) error {
+	lazy := len(ev.ba.Requests) > 0
+	for i := range ev.ba.Requests {
+		r := &ev.ba.Requests[i]
+		a := r.Txn
+		if r.Kind != api.ResolveIntent || a == nil || a.Status != api.Committed || len(a.Ignored) > 0 {
+			lazy = false
+			continue
+		}
+		ev.m.NoteCommitted(&a.Pushee, a.Pushee.WriteTS)
+		if r.End == nil {
+			ev.m.ReleaseKey(r.Key, concurrency.Hash(r.Key), a.Pushee.ID)
+		} else {
+			ev.m.ReleaseTxn(a.Pushee.ID, r.Key, r.End)
+		}
+		lazy = lazy && a.Lazy
+	}
+	if !lazy {
+		return nil
+	}
+	return ev.m.Turn(ctx)
 }
 
 // resolveIntent makes a finished transaction's fate known to its intents.

@@ -26,7 +26,7 @@ func (ev *evaluation) checkWrite(r *api.Request) error {
 	w := pendingWrite{req: r}
 	if r.Expect.Kind != api.ExpectFresh || invariants {
 		var err error
-		if w.head, err = mvcc.GetHead(ev.eng, &ev.sc, ev.space, r.Key); err != nil {
+		if w.head, err = ev.head(r.Key); err != nil {
 			return err
 		}
 		if in := w.head.Intent; in != nil && in.Txn.ID != ev.opts.ID {

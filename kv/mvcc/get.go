@@ -24,6 +24,19 @@ type ReadOptions struct {
 	// Pushed returns a timestamp above which a writer is known to commit, or
 	// zero; nil knows nothing.
 	Pushed func(ids.TxnID) hlc.Timestamp
+	// Committed returns when an intent's writer is known to have committed, or
+	// zero; nil knows nothing. Such an intent is read as the version that it will
+	// become.
+	Committed func(*api.TxnMeta) hlc.Timestamp
+}
+
+// settled returns the timestamp of the version that a foreign intent is bound to
+// become, or zero.
+func (o *ReadOptions) settled(in *Intent) hlc.Timestamp {
+	if o.Committed == nil || o.own(in) {
+		return hlc.Timestamp{}
+	}
+	return o.Committed(&in.Txn)
 }
 
 // own reports whether an intent is the reader's.
@@ -122,6 +135,17 @@ func Get(r engine.Reader, sc *Scratch, s keys.SpaceID, key []byte, o *ReadOption
 // intent takes an intent into account. It returns where to look for versions,
 // or that there is no need to.
 func (row *Row) intent(in *Intent, o *ReadOptions) (done bool, from hlc.Timestamp) {
+	if ts := o.settled(in); !ts.IsZero() {
+		row.Newest, row.Live = ts, !in.Deleted
+		switch {
+		case ts.LessEq(o.TS):
+			row.Exists, row.Value, row.TS = !in.Deleted, in.Value, ts
+			return true, from
+		case ts.LessEq(o.Limit):
+			row.Uncertain = ts
+		}
+		return false, maxVersion
+	}
 	if !o.own(in) {
 		if o.inTheWay(in) {
 			row.Conflict = in
@@ -145,15 +169,17 @@ func (row *Row) versions(r engine.Reader, sc *Scratch, o *ReadOptions, ts hlc.Ti
 	if err != nil {
 		return err
 	}
-	row.Newest, row.Live = ts, !deleted
+	if row.Newest.IsZero() {
+		row.Newest, row.Live = ts, !deleted
+	}
 	if row.Own {
 		return nil
 	}
 	if o.TS.Less(ts) {
 		k, raw, ok := []byte(nil), raw, true
 		if ts.LessEq(o.Limit) {
-			row.Uncertain = ts
-		} else if o.TS.Less(o.Limit) {
+			row.Uncertain = row.Uncertain.Forward(ts)
+		} else if row.Uncertain.IsZero() && o.TS.Less(o.Limit) {
 			// Something between the snapshot and the limit may lie below.
 			if k, _, ok = r.SeekGE(sc.at(o.Limit), sc.upper); ok {
 				if t := hlc.DecodeDesc(k[len(k)-hlc.EncodedLen:]); o.TS.Less(t) {
@@ -184,7 +210,20 @@ type Head struct {
 	Value  []byte
 	// IntentBytes is the intent's size with its key.
 	IntentBytes int64
+	// settles is what the key holds if the state above already counts an intent
+	// as the version that it is bound to become.
+	settles *Head
 }
+
+// Settle returns the state in which the intent of a transaction that committed
+// at ts has become a version. Whatever is written over it makes it so.
+func (h *Head) Settle(ts hlc.Timestamp) Head {
+	in := h.Intent
+	return Head{Newest: ts, Live: !in.Deleted, Value: in.Value, settles: h}
+}
+
+// Settled reports whether the state counts on an intent that is to be resolved.
+func (h *Head) Settled() bool { return h.settles != nil }
 
 // Base is like Row.Base.
 func (h *Head) Base() hlc.Timestamp {

@@ -217,7 +217,15 @@ func (s *Scanner) read(prefix []byte) bool {
 			s.err = err
 			return false
 		}
-		if own, conflict = s.intent(in, raw, prefix); conflict {
+		if at := s.opts.settled(in); !at.IsZero() {
+			row.Newest, row.Live = at, !in.Deleted
+			if at.LessEq(s.opts.TS) {
+				return !in.Deleted && s.finish(prefix, in.Value, at)
+			}
+			if at.LessEq(s.opts.Limit) {
+				s.Uncertain = s.Uncertain.Forward(at)
+			}
+		} else if own, conflict = s.intent(in, raw, prefix); conflict {
 			return false
 		}
 		if !s.it.Next() || !samePrefix(s.it.Key(), prefix) {
@@ -230,7 +238,9 @@ func (s *Scanner) read(prefix []byte) bool {
 		s.err = ErrCorrupt
 		return false
 	}
-	row.Newest, row.Live = ts, raw[0] == flagValue
+	if row.Newest.IsZero() {
+		row.Newest, row.Live = ts, raw[0] == flagValue
+	}
 	if own {
 		return s.finishOwn(prefix)
 	}
@@ -249,10 +259,12 @@ func (s *Scanner) read(prefix []byte) bool {
 		s.err = err
 		return false
 	}
-	if deleted {
-		return false
-	}
-	row.Key, row.Value, row.TS = s.logical(prefix), v, ts
+	return !deleted && s.finish(prefix, v, ts)
+}
+
+// finish makes a version the row.
+func (s *Scanner) finish(prefix, value []byte, ts hlc.Timestamp) bool {
+	s.eng.Key, s.eng.Value, s.eng.TS = s.logical(prefix), value, ts
 	return true
 }
 

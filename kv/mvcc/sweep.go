@@ -66,7 +66,14 @@ func ChangedSince(v engine.View, s keys.SpaceID, start, end []byte, from, to hlc
 			return true
 		}
 		var in *Intent
-		if in, bad = DecodeIntent(bytes.Clone(e.raw)); bad == nil && !at.own(in) && at.inTheWay(in) {
+		if in, bad = DecodeIntent(bytes.Clone(e.raw)); bad != nil {
+			return false
+		}
+		if ts := at.settled(in); !ts.IsZero() {
+			if from.Less(ts) && ts.LessEq(to) {
+				found = found.Forward(ts)
+			}
+		} else if !at.own(in) && at.inTheWay(in) {
 			var k []byte
 			k, bad = e.key()
 			open = append(open, FoundIntent{k, in})

@@ -61,8 +61,17 @@ func (c *Changes) versionKey(key []byte, ts hlc.Timestamp) []byte {
 	return keys.EngineSuffix(c.took(keys.AppendEngineVersion(b, 0, key, ts)))
 }
 
+// settle resolves the intent that head counts as a version already.
+func (c *Changes) settle(key []byte, head *Head) {
+	if was := head.settles; was != nil {
+		c.DeleteIntent(key, was.IntentBytes)
+		c.PutVersion(key, head.Newest, was.Intent.Value, was.Intent.Deleted, was)
+	}
+}
+
 // PutVersion writes a committed version above head.
 func (c *Changes) PutVersion(key []byte, ts hlc.Timestamp, value []byte, deleted bool, head *Head) {
+	c.settle(key, head)
 	k := c.versionKey(key, ts)
 	var v []byte
 	if deleted {
@@ -82,6 +91,7 @@ func (c *Changes) PutVersion(key []byte, ts hlc.Timestamp, value []byte, deleted
 
 // PutIntent writes an intent over what head holds.
 func (c *Changes) PutIntent(key []byte, in *Intent, head *Head) {
+	c.settle(key, head)
 	k := c.versionKey(key, hlc.MaxTimestamp)
 	v := in.Encode(nil)
 	c.Ops = append(c.Ops, Op{Key: k, Value: v})

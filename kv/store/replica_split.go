@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/pamirdb/pamir/kv/api"
@@ -60,8 +61,12 @@ func (r *Replica) split(ctx context.Context, key api.Key) error {
 		return err
 	}
 	// Followers apply a split only once they hear that it is committed, and
-	// heartbeats do not tell them: an empty entry does.
-	return r.group.ReadBarrier(ctx)
+	// heartbeats do not tell them: an empty entry does. A new leader begins with
+	// one of its own.
+	if err := r.group.ReadBarrier(ctx); !errors.Is(err, raftgroup.ErrNotLeader) {
+		return err
+	}
+	return nil
 }
 
 // newSplit divides a descriptor at key. The right half's first lease is the left

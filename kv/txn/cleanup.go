@@ -1,6 +1,7 @@
 package txn
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -110,6 +111,13 @@ func (c *cleanup) run(ctx context.Context) error {
 			}
 		}
 	}
+	if c.status == api.Committed {
+		c.dropCovered()
+		if err := c.release(ctx); err != nil {
+			return errors.Join(err, c.resolve(ctx))
+		}
+		c.locks = nil
+	}
 	if err := errors.Join(c.resolve(ctx), c.release(ctx)); err != nil {
 		return err
 	}
@@ -138,7 +146,7 @@ func (c *cleanup) resolve(ctx context.Context) error {
 	if len(c.intents) == 0 {
 		return nil
 	}
-	args := &api.TxnArgs{Pushee: *c.meta, Status: c.status, Ignored: c.ignored}
+	args := &api.TxnArgs{Pushee: *c.meta, Status: c.status, Ignored: c.ignored, Lazy: c.status == api.Committed}
 	reqs := make([]api.Request, 0, len(c.intents))
 	for _, s := range c.intents {
 		reqs = append(reqs, api.Request{Kind: api.ResolveIntent, Key: s.Start, End: s.End, Txn: args})
@@ -160,6 +168,20 @@ func (c *cleanup) resolve(ctx context.Context) error {
 		reqs = left
 	}
 	return nil
+}
+
+// dropCovered forgets the locks that resolving intents releases as well. Both
+// lists are in key order.
+func (c *cleanup) dropCovered() {
+	left := c.locks[:0]
+	for _, l := range c.locks {
+		i, found := slices.BinarySearchFunc(c.intents, l.Start, func(s api.Span, k api.Key) int { return bytes.Compare(s.Start, k) })
+		if l.End == nil && (found || i > 0 && bytes.Compare(l.Start, c.intents[i-1].End) < 0) {
+			continue
+		}
+		left = append(left, l)
+	}
+	c.locks = left
 }
 
 func (c *cleanup) release(ctx context.Context) error {
