@@ -296,6 +296,10 @@ func appendField(v *vec.Vector, t types.Type, text []byte, st *types.Settings) e
 	if err != nil {
 		return err
 	}
+	// No assignment cast stands between here and the table.
+	if d, err = types.ApplyMod(d, t, false); err != nil {
+		return err
+	}
 	v.AppendDatum(d)
 	return nil
 }

@@ -39,7 +39,8 @@ func (s *Session) prepareStmt(n *ast.PrepareStmt, text string) error {
 		if err != nil {
 			return err
 		}
-		p.declared = append(p.declared, x)
+		// A parameter has no length, whatever its type was written with.
+		p.declared = append(p.declared, x.WithMod(-1))
 	}
 	if err := s.planPrepared(p); err != nil {
 		return err
