@@ -68,10 +68,7 @@ func (s *Session) executeStmt(n *ast.ExecuteStmt, w ResultWriter) error {
 		}
 	}
 	r := &runner{params: params}
-	return s.runStatement(&statement{s: s, sql: p.sql, plan: p.plan, runner: r, w: w, wait: true, replan: func() (*sessionPlan, error) {
-		err := s.planPrepared(p)
-		return p.plan, err
-	}})
+	return s.runStatement(&statement{s: s, sql: p.sql, plan: p.plan, runner: r, w: w, wait: true, prep: p})
 }
 
 // executeParams evaluates EXECUTE's arguments as the statement's parameters.

@@ -25,6 +25,7 @@ type prepared struct {
 	params    []types.Type
 	fromSQL   bool // by PREPARE
 	result    []plan.ResultColumn
+	settings  uint64 // their version when it was planned
 }
 
 // portal is a bound statement, perhaps half run.
@@ -102,6 +103,9 @@ func (s *Session) prepareNamed(name, sql string, oids []types.OID) error {
 			return types.Errorf(types.CodeDuplicatePreparedStatement, "prepared statement \"%s\" already exists", name)
 		}
 	}
+	if name == "" && s.sameUnnamed(sql, oids) {
+		return nil
+	}
 	p := &prepared{name: name, sql: sql}
 	for _, o := range oids {
 		if o == 0 {
@@ -112,8 +116,28 @@ func (s *Session) prepareNamed(name, sql string, oids []types.OID) error {
 	if err := s.planPrepared(p); err != nil {
 		return err
 	}
+	p.settings = s.set.Version()
 	s.stmts[name] = p
 	return nil
+}
+
+// sameUnnamed reports whether the unnamed statement is already the one that a
+// client wants, as it is for those that send the same text again and again.
+func (s *Session) sameUnnamed(sql string, oids []types.OID) bool {
+	p := s.stmts[""]
+	if p == nil || p.sql != sql || p.plan == nil || len(oids) != len(p.declared) || s.t.failed || s.t.change != nil || !s.current(p.plan.planEntry) ||
+		p.settings != s.set.Version() {
+		return false
+	}
+	for i, o := range oids {
+		if o == 0 {
+			o = types.UnknownOID
+		}
+		if p.declared[i].OID != o {
+			return false
+		}
+	}
+	return true
 }
 
 // preparedKey is the plan key of a prepared statement: text and declared types.
@@ -194,14 +218,13 @@ func (s *Session) refuseFailed(p *prepared) error {
 	return nil
 }
 
-// Bind makes a portal of a prepared statement and values.
+// Bind makes a portal of a prepared statement and values. It is not shown as
+// something that runs: it takes no time, but for a plan that is made anew.
 func (s *Session) Bind(ctx context.Context, portalName, statement string, params []Param, formats []int16) error {
-	s.begin(ctx, s.info.query)
-	defer s.end()
-	return s.done(s.bind(portalName, statement, params, formats))
+	return s.done(s.bind(ctx, portalName, statement, params, formats))
 }
 
-func (s *Session) bind(name, statement string, params []Param, formats []int16) error {
+func (s *Session) bind(ctx context.Context, name, statement string, params []Param, formats []int16) error {
 	st, ok := s.stmts[statement]
 	if !ok {
 		if statement == "" {
@@ -217,7 +240,10 @@ func (s *Session) bind(name, statement string, params []Param, formats []int16) 
 		return err
 	}
 	if st.plan != nil && (s.t.change != nil || !s.current(st.plan.planEntry)) {
-		if err := s.planPrepared(st); err != nil {
+		s.begin(ctx, st.sql)
+		err := s.planPrepared(st)
+		s.end()
+		if err != nil {
 			return err
 		}
 	}
@@ -392,11 +418,9 @@ func (s *Session) execute(p *portal, maxRows int, w ResultWriter) error {
 	}
 	p.runner.params, p.runner.lits = p.params, nil
 	p.started = true
-	st := &statement{s: s, sql: p.stmt.sql, plan: p.stmt.plan, runner: p.runner, w: w, formats: p.formats, maxRows: maxRows,
-		portal: p, wait: wait, replan: func() (*sessionPlan, error) {
-			err := s.planPrepared(p.stmt)
-			return p.stmt.plan, err
-		}}
+	st := &p.runner.st
+	*st = statement{s: s, sql: p.stmt.sql, plan: p.stmt.plan, runner: p.runner, w: w, formats: p.formats, maxRows: maxRows,
+		portal: p, wait: wait, prep: p.stmt}
 	err := s.runStatement(st)
 	p.done = p.in == nil
 	return err

@@ -73,6 +73,10 @@ func (s *Session) resolve() *catalog.SessionResolver {
 	snap := s.snapshot()
 	if s.resolver == nil || s.resolver.Snapshot() != snap {
 		s.resolver = catalog.NewSessionResolver(snap, s.databaseIn(snap), s.searchPath(), s.t.change == nil || s.t.change.Empty())
+		s.schema = ""
+		if sc, ok := s.resolver.CreationSchema(); ok {
+			s.schema = sc.Name
+		}
 	}
 	return s.resolver
 }
@@ -167,7 +171,7 @@ func (s *Session) keep(e *planEntry) *sessionPlan {
 
 // newEntry wraps a plan; one that may be shared goes into the caches.
 func (s *Session) newEntry(key []byte, p *plan.Plan, negated []bool, sql string) *sessionPlan {
-	e := &planEntry{plan: p, negated: negated, text: parse.Normalize(sql), gen: s.t.use.Snapshot().Generation(), epoch: s.srv.store.StatsEpoch()}
+	e := &planEntry{plan: p, negated: negated, stats: s.srv.stats.Find(parse.Normalize(sql), s.database.Name), gen: s.t.use.Snapshot().Generation(), epoch: s.srv.store.StatsEpoch()}
 	if key == nil || p.Flags.Uncacheable || s.t.change != nil {
 		return &sessionPlan{planEntry: e}
 	}
@@ -238,7 +242,4 @@ func (s *Session) literal(l *parse.Literal, t types.Type, sql string, negated bo
 	return d, err
 }
 
-func (s *Session) dialect() string {
-	v, _ := s.set.Get("sql_dialect")
-	return v
-}
+func (s *Session) dialect() string { return s.set.Dialect() }

@@ -62,6 +62,7 @@ type Server struct {
 	seqs  *sequences
 
 	lastRowID atomic.Int64
+	nextRowID func() int64 // rowID
 	nextPID   atomic.Int32
 
 	plansMu sync.RWMutex
@@ -86,6 +87,7 @@ func NewServer(cfg Config) *Server {
 	s := &Server{cfg: cfg, db: cfg.DB, stats: stmtstats.New(), plans: map[string]*planEntry{}, sessions: map[int32]*Session{}}
 	s.store = store.New(cfg.DB, cfg.Node, pgcatalog.Descriptors())
 	s.seqs = newSequences(s)
+	s.nextRowID = s.rowID
 	return s
 }
 
@@ -135,7 +137,7 @@ type planEntry struct {
 	key     string
 	plan    *plan.Plan
 	negated []bool
-	text    string // normalized, for statistics
+	stats   *stmtstats.Entry
 	gen     uint64
 	epoch   uint64
 }

@@ -34,11 +34,15 @@ type Session struct {
 	cancelMu sync.Mutex
 	cancel   context.CancelFunc
 	active   atomic.Bool
-	canceled atomic.Bool
-	timedOut atomic.Bool
+	// received is when the current message began, clock when something was last
+	// timed: reading the clock is not free.
+	received, clock time.Time
+	canceled        atomic.Bool
+	timedOut        atomic.Bool
 
 	t        txnState
 	resolver *catalog.SessionResolver
+	schema   string // where the resolver creates
 	prefix   []byte // of plan keys, as of prefixAt
 	prefixAt uint64
 	plans    map[string]*sessionPlan
@@ -49,9 +53,10 @@ type Session struct {
 	lastSeq  types.OID
 	currvals map[types.OID]int64
 
-	keyBuf []byte
-	lits   []parse.Literal
-	tag    []byte
+	keyBuf  []byte
+	lits    []parse.Literal
+	tag     []byte
+	lastTag string
 
 	// info is what other goroutines may look at.
 	infoMu sync.Mutex
@@ -207,6 +212,7 @@ func (s *Session) begin(ctx context.Context, query string) {
 		s.cancelMu.Unlock()
 	}
 	now := time.Now()
+	s.received, s.clock = now, now
 	s.infoMu.Lock()
 	s.info.query, s.info.queryStart, s.info.stateSince, s.info.state = query, now, now, "active"
 	s.infoMu.Unlock()
@@ -222,8 +228,11 @@ func (s *Session) end() {
 	case s.t.block:
 		state = "idle in transaction"
 	}
+	if s.clock == s.received {
+		s.clock = time.Now()
+	}
 	s.infoMu.Lock()
-	s.info.state, s.info.stateSince = state, time.Now()
+	s.info.state, s.info.stateSince = state, s.clock
 	s.info.txn = s.t.txn
 	if s.info.txnStart = s.t.started; s.t.txn == nil {
 		s.info.txnStart = time.Time{}
@@ -260,6 +269,7 @@ type runner struct {
 	account exec.Account
 	params  []types.Datum
 	lits    []types.Datum
+	st      statement
 }
 
 // prepare fills a runner for a statement of the current transaction.
@@ -268,17 +278,13 @@ func (s *Session) prepareRunner(r *runner) {
 	r.eval.Settings = t
 	r.eval.TxnTime, r.eval.StmtTime = s.t.time, s.t.stmtTime
 	r.eval.User, r.eval.SessionUser, r.eval.Database = s.opts.User, s.opts.User, s.database.Name
-	r.eval.Schema = ""
-	if s.resolver != nil {
-		if sc, ok := s.resolver.CreationSchema(); ok {
-			r.eval.Schema = sc.Name
-		}
-	}
+	s.resolve()
+	r.eval.Schema = s.schema
 	r.eval.Sequences, r.eval.Host, r.eval.Cancel = (*sessionSequences)(s), (*host)(s), &s.canceled
 	r.eval.Params, r.eval.Literals = r.params, r.lits
 	r.account = exec.Account{Limit: s.srv.cfg.StatementMemory}
 	r.env.Ctx, r.env.Eval, r.env.Txn, r.env.Scan = s.ctx, &r.eval, s.t.txn, s.srv.cfg.Evaluator
 	r.env.Snapshot, r.env.Virtual, r.env.Account = s.snapshot(), (*virtualTables)(s), &r.account
-	r.env.SpillDir, r.env.Queue, r.env.RowID = s.srv.cfg.TempDir, &s.t.queue, s.srv.rowID
+	r.env.SpillDir, r.env.Queue, r.env.RowID = s.srv.cfg.TempDir, &s.t.queue, s.srv.nextRowID
 	r.env.MayCommit, r.env.Committed, r.env.Measure = false, false, false
 }

@@ -57,16 +57,8 @@ func (s *Session) execTemplate(sql string, key []byte, lits []parse.Literal, w R
 			return false, nil
 		}
 	}
-	r := &statement{s: s, sql: sql, plan: p, w: w, runner: &s.main, replan: func() (*sessionPlan, error) {
-		if q := s.cached(key); q != nil {
-			return q, nil
-		}
-		q, ok := s.templatePlan(sql, key, lits)
-		if !ok {
-			return nil, types.Errorf(types.CodeSerializationFailure, "could not serialize access due to a schema change")
-		}
-		return q, nil
-	}}
+	r := &s.main.st
+	*r = statement{s: s, sql: sql, plan: p, w: w, runner: &s.main, key: key, lits: lits}
 	s.main.params = s.main.params[:0]
 	if s.main.lits, err = s.literals(s.main.lits[:0], p.planEntry, sql, lits); err != nil {
 		return true, err
@@ -139,7 +131,7 @@ func (s *Session) execNode(st *parse.Statement, w ResultWriter) error {
 		return err
 	}
 	s.main.params, s.main.lits = s.main.params[:0], s.main.lits[:0]
-	return s.runStatement(&statement{s: s, sql: st.Text, plan: p, w: w, runner: &s.main, replan: make})
+	return s.runStatement(&statement{s: s, sql: st.Text, plan: p, w: w, runner: &s.main, make: make})
 }
 
 // endsBlock reports whether a statement is allowed in a failed block.
@@ -166,7 +158,12 @@ type statement struct {
 	// maxRows suspends after so many rows (0: never); portal keeps the state.
 	maxRows int
 	portal  *portal
-	replan  func() (*sessionPlan, error)
+	// A plan that is no longer good is made anew from one of these: a prepared
+	// statement, a template, or what make knows.
+	prep *prepared
+	key  []byte
+	lits []parse.Literal
+	make func() (*sessionPlan, error)
 	// wait says that the transaction goes on after the statement although there is
 	// no block: until Sync.
 	wait bool
@@ -176,7 +173,7 @@ type statement struct {
 // runStatement runs a plan to its end, again if need be, and commits if the
 // statement stands alone.
 func (s *Session) runStatement(st *statement) error {
-	start := time.Now()
+	start := s.clock
 	retries := 0
 	stop := s.limitTime()
 	defer stop()
@@ -200,8 +197,29 @@ func (s *Session) runStatement(st *statement) error {
 			}
 		}
 	}
-	s.srv.stats.Record(st.plan.text, s.database.Name, time.Since(start), st.rows, err != nil, retries)
+	s.clock = time.Now()
+	s.srv.stats.Record(st.plan.stats, s.clock, s.clock.Sub(start), st.rows, err != nil, retries)
 	return err
+}
+
+// replan makes the statement's plan anew.
+func (st *statement) replan() (*sessionPlan, error) {
+	s := st.s
+	switch {
+	case st.prep != nil:
+		err := s.planPrepared(st.prep)
+		return st.prep.plan, err
+	case st.make != nil:
+		return st.make()
+	}
+	if p := s.cached(st.key); p != nil {
+		return p, nil
+	}
+	p, ok := s.templatePlan(st.sql, st.key, st.lits)
+	if !ok {
+		return nil, types.Errorf(types.CodeSerializationFailure, "could not serialize access due to a schema change")
+	}
+	return p, nil
 }
 
 // limitTime arms statement_timeout.
@@ -389,5 +407,8 @@ func (s *Session) commandTag(p *plan.Plan, affected, rows int64) string {
 		affected = rows
 	}
 	s.tag = strconv.AppendInt(b, affected, 10)
-	return string(s.tag)
+	if string(s.tag) != s.lastTag {
+		s.lastTag = string(s.tag)
+	}
+	return s.lastTag
 }

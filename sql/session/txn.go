@@ -66,11 +66,11 @@ func (s *Session) snapshot() *catalog.Snapshot {
 
 // enter gets ready for a statement: the transaction's hold on the catalog.
 func (s *Session) enter() {
-	now := time.Now()
-	s.t.stmtTime = builtin.MicrosOf(now)
+	// A statement's time is when its message came.
+	s.t.stmtTime = builtin.MicrosOf(s.received)
 	if !s.t.use.Valid() {
 		s.t.use = s.srv.store.Acquire()
-		s.t.started, s.t.time = now, s.t.stmtTime
+		s.t.started, s.t.time = s.received, s.t.stmtTime
 		st := s.set.Types()
 		st.Now, st.Names = s.t.time, (*names)(s)
 		if !s.t.isoSet {
@@ -80,8 +80,7 @@ func (s *Session) enter() {
 }
 
 func (s *Session) isolation() api.Isolation {
-	v, _ := s.set.Get("default_transaction_isolation")
-	return isolationOf(v)
+	return isolationOf(s.set.Isolation())
 }
 
 func isolationOf(name string) api.Isolation {

@@ -21,6 +21,7 @@ type Values struct {
 	lock      time.Duration
 	isolation string
 	readOnly  bool
+	dialect   string
 	idle      time.Duration
 	idleTxn   time.Duration
 	version   uint64
@@ -166,6 +167,9 @@ func (v *Values) Version() uint64 { return v.version }
 // SearchPath lists the names of search_path.
 func (v *Values) SearchPath() []string { return v.path }
 
+// Dialect is sql_dialect.
+func (v *Values) Dialect() string { return v.dialect }
+
 // Isolation is default_transaction_isolation.
 func (v *Values) Isolation() string { return v.isolation }
 
@@ -176,6 +180,7 @@ func (v *Values) derive() {
 	v.path = splitList(get("search_path"))
 	v.stmt, v.lock = millis(get("statement_timeout")), millis(get("lock_timeout"))
 	v.idle, v.idleTxn = millis(get("idle_session_timeout")), millis(get("idle_in_transaction_session_timeout"))
+	v.dialect = get("sql_dialect")
 	v.isolation = get("default_transaction_isolation")
 	v.readOnly = get("default_transaction_read_only") == "on"
 	t := v.types

@@ -34,8 +34,8 @@ type Stat struct {
 
 type key struct{ query, database string }
 
-// entry is the counters of one statement.
-type entry struct {
+// Entry is the counters of one statement.
+type Entry struct {
 	calls, errors, rows, retries, nanos atomic.Int64
 	hist                                [nBuckets]atomic.Uint32
 	// ring counts calls by second; a slot belongs to the second in its stamp.
@@ -46,38 +46,40 @@ type slot struct{ second, calls atomic.Int64 }
 
 // Collector counts. Its methods are safe for concurrent use.
 type Collector struct {
-	entries sync.Map // key -> *entry
+	entries sync.Map // key -> *Entry
 	count   atomic.Int64
 	start   time.Time
-	total   entry
+	total   Entry
 }
 
 // New returns an empty collector.
 func New() *Collector { return &Collector{start: time.Now()} }
 
-// Record counts one execution.
-func (c *Collector) Record(query, database string, d time.Duration, rows int64, failed bool, retries int) {
-	second := int64(time.Since(c.start) / time.Second)
-	c.find(query, database).add(second, d, rows, failed, retries)
+// Record counts one execution of a statement, which ended at end and took d.
+func (c *Collector) Record(e *Entry, end time.Time, d time.Duration, rows int64, failed bool, retries int) {
+	second := int64(end.Sub(c.start) / time.Second)
+	e.add(second, d, rows, failed, retries)
 	c.total.add(second, d, rows, failed, retries)
 }
 
-func (c *Collector) find(query, database string) *entry {
+// Find returns the counters of a statement. They stay the same: a plan keeps
+// them.
+func (c *Collector) Find(query, database string) *Entry {
 	k := key{query, database}
 	if e, ok := c.entries.Load(k); ok {
-		return e.(*entry)
+		return e.(*Entry)
 	}
 	if c.count.Load() >= MaxStatements {
 		k = key{Other, ""}
 	}
-	e, loaded := c.entries.LoadOrStore(k, &entry{})
+	e, loaded := c.entries.LoadOrStore(k, &Entry{})
 	if !loaded {
 		c.count.Add(1)
 	}
-	return e.(*entry)
+	return e.(*Entry)
 }
 
-func (e *entry) add(second int64, d time.Duration, rows int64, failed bool, retries int) {
+func (e *Entry) add(second int64, d time.Duration, rows int64, failed bool, retries int) {
 	e.calls.Add(1)
 	e.nanos.Add(int64(d))
 	if rows != 0 {
@@ -118,7 +120,7 @@ func upper(b int) time.Duration {
 }
 
 // rate is the calls per second of the last whole seconds.
-func (e *entry) rate(now int64) float64 {
+func (e *Entry) rate(now int64) float64 {
 	var n int64
 	for i := range e.ring {
 		if s := e.ring[i].second.Load(); s < now && s >= now-window {
@@ -128,7 +130,7 @@ func (e *entry) rate(now int64) float64 {
 	return float64(n) / float64(min(window, max(now, 1)))
 }
 
-func (e *entry) stat(now int64) Stat {
+func (e *Entry) stat(now int64) Stat {
 	s := Stat{Calls: e.calls.Load(), Errors: e.errors.Load(), Rows: e.rows.Load(), Retries: e.retries.Load(), Rate: e.rate(now)}
 	if s.Calls > 0 {
 		s.Mean = time.Duration(e.nanos.Load() / s.Calls)
@@ -137,7 +139,7 @@ func (e *entry) stat(now int64) Stat {
 	return s
 }
 
-func (e *entry) quantile(q float64) time.Duration {
+func (e *Entry) quantile(q float64) time.Duration {
 	var total int64
 	var counts [nBuckets]int64
 	for i := range e.hist {
@@ -159,7 +161,7 @@ func (c *Collector) Snapshot() []Stat {
 	now := int64(time.Since(c.start) / time.Second)
 	var out []Stat
 	c.entries.Range(func(k, v any) bool {
-		s := v.(*entry).stat(now)
+		s := v.(*Entry).stat(now)
 		s.Query, s.Database = k.(key).query, k.(key).database
 		out = append(out, s)
 		return true

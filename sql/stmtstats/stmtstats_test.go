@@ -15,7 +15,7 @@ func TestRecord(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			for i := range 1000 {
-				c.Record("SELECT $1", "db", time.Duration(i+1)*time.Microsecond, 2, i%100 == 0, i%2)
+				c.Record(c.Find("SELECT $1", "db"), time.Now(), time.Duration(i+1)*time.Microsecond, 2, i%100 == 0, i%2)
 			}
 		}()
 	}
@@ -40,7 +40,7 @@ func TestRecord(t *testing.T) {
 func TestBounded(t *testing.T) {
 	c := New()
 	for i := range MaxStatements + 500 {
-		c.Record(fmt.Sprint("q", i), "db", time.Millisecond, 0, false, 0)
+		c.Record(c.Find(fmt.Sprint("q", i), "db"), time.Now(), time.Millisecond, 0, false, 0)
 	}
 	all := c.Snapshot()
 	if len(all) > MaxStatements+1 {
@@ -65,9 +65,10 @@ func TestBucketsCoverTheirLatencies(t *testing.T) {
 }
 
 func BenchmarkRecord(b *testing.B) {
-	c := New()
+	c, now := New(), time.Now()
+	e := c.Find("SELECT abalance FROM pgbench_accounts WHERE aid = $1", "defaultdb")
 	b.ReportAllocs()
 	for b.Loop() {
-		c.Record("SELECT abalance FROM pgbench_accounts WHERE aid = $1", "defaultdb", 12*time.Microsecond, 1, false, 0)
+		c.Record(e, now, 12*time.Microsecond, 1, false, 0)
 	}
 }
