@@ -11,6 +11,8 @@ const MaxRowBytes = 1 << 30
 
 // Options are COPY's; the zero value is not usable, see Text and CSV.
 type Options struct {
+	// Binary has no other options; BinaryReader reads it.
+	Binary    bool
 	CSV       bool
 	Delimiter byte
 	// Null is the text that stands for NULL.

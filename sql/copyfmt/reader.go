@@ -35,6 +35,9 @@ func NewReader(src io.Reader, o Options, names []string) *Reader {
 // what is in it, until the next Read.
 func (r *Reader) Line() int { return r.line }
 
+// Column is -1: a line is read before it is divided.
+func (r *Reader) Column() int { return -1 }
+
 // Text is described at Line.
 func (r *Reader) Text() []byte { return r.text }
 

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"strconv"
@@ -79,7 +80,7 @@ func copyOptions(list []ast.Node, names []string) (copyfmt.Options, error) {
 	case "csv":
 		o = copyfmt.CSV()
 	case "binary":
-		return o, types.Errorf(types.CodeFeatureNotSupported, "COPY in binary format is not supported")
+		o.Binary = true
 	default:
 		return o, types.Errorf(types.CodeInvalidParameterValue, "COPY format \"%s\" not recognized", format)
 	}
@@ -104,7 +105,16 @@ func copyOption(o *copyfmt.Options, d *ast.DefElem, names []string) error {
 		*dst = v[0]
 		return nil
 	}
-	switch strings.ToLower(d.Defname) {
+	name := strings.ToLower(d.Defname)
+	switch {
+	case o.Binary && (name == "delimiter" || name == "null"):
+		return types.Errorf(types.CodeSyntaxError, "cannot specify %s in BINARY mode", strings.ToUpper(name))
+	case o.Binary && name == "header":
+		return types.Errorf(types.CodeFeatureNotSupported, "cannot specify HEADER in BINARY mode")
+	case !o.CSV && (name == "quote" || name == "escape"):
+		return types.Errorf(types.CodeFeatureNotSupported, "COPY %s available only in CSV mode", name)
+	}
+	switch name {
 	case "format", "freeze", "encoding":
 	case "delimiter":
 		return oneByte(&o.Delimiter, "delimiter")
@@ -190,11 +200,15 @@ func (s *Session) copyIn(n *ast.CopyStmt, w ResultWriter) (string, error) {
 	if err := s.ensureTxn(); err != nil {
 		return "", err
 	}
-	r, err := w.CopyIn(len(cols), false)
+	r, err := w.CopyIn(len(cols), o.Binary)
 	if err != nil {
 		return "", err
 	}
-	src.open(copyfmt.NewReader(r, o, names))
+	if src.binary = o.Binary; o.Binary {
+		src.open(copyfmt.NewBinaryReader(r, len(cols)))
+	} else {
+		src.open(copyfmt.NewReader(r, o, names))
+	}
 	// What the client sends is read once: from here on nothing can be run again.
 	s.t.statements++
 	run := &runner{}
@@ -231,13 +245,23 @@ type copySource struct {
 	session *Session
 	table   *catalog.Table
 	cols    []*catalog.Column
-	reader  *copyfmt.Reader
+	reader  rowReader
+	binary  bool
 	out     *vec.Batch
 	col     int // being read, for the context of an error
 	text    []byte
 }
 
-func (c *copySource) open(r *copyfmt.Reader) {
+// rowReader divides what the client sends into rows and fields, and says where
+// it is.
+type rowReader interface {
+	Read() ([]copyfmt.Field, error)
+	Line() int
+	Column() int
+	Text() []byte
+}
+
+func (c *copySource) open(r rowReader) {
 	c.reader = r
 	ts := make([]types.Type, len(c.cols))
 	for i, x := range c.cols {
@@ -257,6 +281,7 @@ func (c *copySource) Next(want int) (*vec.Batch, error) {
 			break
 		}
 		if err != nil {
+			c.col = c.reader.Column()
 			return nil, err
 		}
 		for i := range fields {
@@ -267,7 +292,12 @@ func (c *copySource) Next(want int) (*vec.Batch, error) {
 				continue
 			}
 			c.col, c.text = i, f.Text
-			if err := appendField(v, c.cols[i].Type, f.Text, st); err != nil {
+			if c.binary {
+				err = appendBinaryField(v, c.cols[i].Type, f.Text, st)
+			} else {
+				err = appendField(v, c.cols[i].Type, f.Text, st)
+			}
+			if err != nil {
 				return nil, err
 			}
 		}
@@ -304,6 +334,18 @@ func appendField(v *vec.Vector, t types.Type, text []byte, st *types.Settings) e
 	return nil
 }
 
+func appendBinaryField(v *vec.Vector, t types.Type, b []byte, st *types.Settings) error {
+	d, err := types.DecodeBinary(t, b, st)
+	var e *types.Error
+	if errors.As(err, &e) {
+		c := *e
+		c.Message = strings.TrimSuffix(c.Message, " in bind parameter")
+		return &c
+	}
+	v.AppendDatum(d)
+	return err
+}
+
 // smallInt reads a plain integer of at most nine digits.
 func smallInt(b []byte) (int64, bool) {
 	neg := len(b) > 0 && b[0] == '-'
@@ -329,11 +371,13 @@ func smallInt(b []byte) (int64, bool) {
 // context says in an error where in the data it was.
 func (c *copySource) context(err error) error {
 	var e *types.Error
-	if !errors.As(err, &e) || e.Where != "" {
+	if !errors.As(err, &e) || e.Where != "" || c.reader.Line() == 0 {
 		return err
 	}
 	e.Where = "COPY " + c.table.Name + ", line " + strconv.Itoa(c.reader.Line())
 	switch text := c.reader.Text(); {
+	case c.col >= 0 && c.binary:
+		e.Where += ", column " + c.cols[c.col].Name
 	case c.col >= 0:
 		e.Where += ", column " + c.cols[c.col].Name + ": " + excerpt(c.text)
 	case len(text) > 0 && e.Code == types.CodeBadCopyFileFormat:
@@ -381,9 +425,12 @@ func (s *Session) copyOut(n *ast.CopyStmt, w ResultWriter) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := w.CopyOut(len(names), false)
+	out, err := w.CopyOut(len(names), o.Binary)
 	if err != nil {
 		return "", err
+	}
+	if o.Binary {
+		return s.copyOutBinary(p, out)
 	}
 	// A row is a message: clients read them one by one.
 	var buf, arena []byte
@@ -423,4 +470,39 @@ func (s *Session) copyOut(n *ast.CopyStmt, w ResultWriter) (string, error) {
 		return "", err
 	}
 	return "COPY " + itoa(rows), nil
+}
+
+// copyOutBinary sends a plan's rows in binary format. The header goes with the
+// first row, as clients of PostgreSQL are used to.
+func (s *Session) copyOutBinary(p *plan.Plan, out io.WriteCloser) (string, error) {
+	buf := []byte(copyfmt.BinaryHeader)
+	rows, st := int64(0), s.set.Types()
+	_, err := s.runPlan(p, nil, func(b *vec.Batch) error {
+		for i := range b.Len() {
+			pos := b.Pos(i)
+			buf = binary.BigEndian.AppendUint16(buf, uint16(len(b.Cols)))
+			for c, v := range b.Cols {
+				if v.IsNull(pos) {
+					buf = binary.BigEndian.AppendUint32(buf, 1<<32-1)
+					continue
+				}
+				at := len(buf)
+				buf = types.AppendBinary(append(buf, 0, 0, 0, 0), p.Result[c].Type.OID, v.View(pos), st)
+				binary.BigEndian.PutUint32(buf[at:], uint32(len(buf)-at-4))
+			}
+			if _, err := out.Write(buf); err != nil {
+				return err
+			}
+			buf = buf[:0]
+		}
+		rows += int64(b.Len())
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	if _, err := out.Write(append(buf, copyfmt.BinaryTrailer...)); err != nil {
+		return "", err
+	}
+	return "COPY " + itoa(rows), out.Close()
 }

@@ -130,6 +130,11 @@ func (s *Session) getSetting(name string) (string, bool) {
 			return onOff(s.t.readOnly), true
 		}
 		return onOff(s.set.Bool("default_transaction_read_only")), true
+	case "transaction_deferrable":
+		if s.t.open() {
+			return onOff(s.t.deferrable), true
+		}
+		return onOff(s.set.Bool("default_transaction_deferrable")), true
 	}
 	return s.set.Get(name)
 }

@@ -30,7 +30,9 @@ type txnState struct {
 	unlock   func()
 	iso      api.Isolation
 	readOnly bool
-	isoSet   bool
+	// deferrable is kept to be shown: no transaction here waits for a safe snapshot.
+	deferrable bool
+	isoSet     bool
 	// statements counts what ran in the transaction and cannot be run again.
 	statements int
 	savepoints []savepoint
@@ -75,6 +77,7 @@ func (s *Session) enter() {
 		st.Now, st.Names = s.t.time, (*names)(s)
 		if !s.t.isoSet {
 			s.t.iso, s.t.readOnly = s.isolation(), s.set.Bool("default_transaction_read_only")
+			s.t.deferrable = s.set.Bool("default_transaction_deferrable")
 		}
 	}
 }
@@ -122,6 +125,7 @@ func (s *Session) transactionModes(options []ast.Node) error {
 			continue
 		}
 		v := constText(d.Arg)
+		yes := v == "1" || v == "true" || v == "on"
 		switch d.Defname {
 		case "transaction_isolation":
 			if s.t.statements > 0 && isolationOf(v) != s.t.iso {
@@ -129,12 +133,12 @@ func (s *Session) transactionModes(options []ast.Node) error {
 			}
 			s.t.iso, s.t.isoSet = isolationOf(v), true
 		case "transaction_read_only":
-			ro := v == "1" || v == "true" || v == "on"
-			if s.t.readOnly && !ro && (s.t.statements > 0 || len(s.t.savepoints) > 0) {
+			if s.t.readOnly && !yes && (s.t.statements > 0 || len(s.t.savepoints) > 0) {
 				return types.Errorf(types.CodeActiveTransaction, "cannot set transaction read-write mode inside a read-only transaction")
 			}
-			s.t.readOnly, s.t.isoSet = ro, true
+			s.t.readOnly, s.t.isoSet = yes, true
 		case "transaction_deferrable":
+			s.t.deferrable, s.t.isoSet = yes, true
 		}
 	}
 	return nil
@@ -304,11 +308,15 @@ func (s *Session) transactionStmt(st *ast.TransactionStmt, w ResultWriter) (stri
 		return s.commitBlock(st, w)
 	case ast.TRANS_STMT_ROLLBACK:
 		if !s.t.block {
+			if st.Chain {
+				return "", chainAlone("ROLLBACK")
+			}
 			w.Notice(warning(types.CodeNoActiveTransaction, "there is no transaction in progress"))
 			return "ROLLBACK", nil
 		}
+		again := s.chain(st)
 		s.rollback(s.ctx)
-		return "ROLLBACK", s.chain(st)
+		return "ROLLBACK", again()
 	case ast.TRANS_STMT_SAVEPOINT, ast.TRANS_STMT_RELEASE, ast.TRANS_STMT_ROLLBACK_TO:
 		return s.savepointStmt(st)
 	}
@@ -321,29 +329,46 @@ func warning(code, format string, args ...any) *types.Error {
 	return e
 }
 
-func (s *Session) chain(st *ast.TransactionStmt) error {
+// chain gives what begins the next transaction of AND CHAIN, with the modes of
+// this one, once it has ended.
+func (s *Session) chain(st *ast.TransactionStmt) func() error {
 	if !st.Chain {
+		return func() error { return nil }
+	}
+	iso, readOnly, deferrable := s.t.iso, s.t.readOnly, s.t.deferrable
+	return func() error {
+		if err := s.beginBlock(&ast.TransactionStmt{}); err != nil {
+			return err
+		}
+		s.t.iso, s.t.readOnly, s.t.deferrable, s.t.isoSet = iso, readOnly, deferrable, true
 		return nil
 	}
-	return s.beginBlock(&ast.TransactionStmt{})
+}
+
+func chainAlone(verb string) error {
+	return types.Errorf(types.CodeNoActiveTransaction, "%s AND CHAIN can only be used in transaction blocks", verb)
 }
 
 func (s *Session) commitBlock(st *ast.TransactionStmt, w ResultWriter) (string, error) {
 	if !s.t.block {
+		if st.Chain {
+			return "", chainAlone("COMMIT")
+		}
 		w.Notice(warning(types.CodeNoActiveTransaction, "there is no transaction in progress"))
 		if s.t.implicit {
 			return "COMMIT", s.commit(s.ctx)
 		}
 		return "COMMIT", nil
 	}
+	again := s.chain(st)
 	if s.t.failed {
 		s.rollback(s.ctx)
-		return "ROLLBACK", s.chain(st)
+		return "ROLLBACK", again()
 	}
 	if err := s.commit(s.ctx); err != nil {
 		return "", err
 	}
-	return "COMMIT", s.chain(st)
+	return "COMMIT", again()
 }
 
 func (s *Session) savepointStmt(st *ast.TransactionStmt) (string, error) {
@@ -378,6 +403,7 @@ func (s *Session) savepointStmt(st *ast.TransactionStmt) (string, error) {
 		return "", types.Errorf(types.CodeInvalidSavepoint, "savepoint \"%s\" does not exist", name)
 	}
 	if st.Kind == ast.TRANS_STMT_RELEASE {
+		s.t.readOnly = s.t.savepoints[at].ro // a mode set within it ends with it
 		s.t.savepoints = s.t.savepoints[:at]
 		return "RELEASE", nil
 	}
