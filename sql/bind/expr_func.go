@@ -94,6 +94,9 @@ func (q *query) plainCall(n *ast.FuncCall, m *pgfacts.FuncMatch, args []expr.Exp
 	case n.Over != nil:
 		return nil, types.Errorf(types.CodeWrongObjectType, "OVER specified, but %s is not a window function nor an aggregate function", name).At(position(n.Location))
 	}
+	if n.FuncVariadic && m.Proc.Variadic == types.AnyOID && len(args) > 0 && !args[len(args)-1].Type().IsArray() {
+		return nil, types.Errorf(types.CodeDatatypeMismatch, "VARIADIC argument must be an array").At(expr.LocationOf(args[len(args)-1]))
+	}
 	e := &expr.FuncExpr{Func: m.Proc.OID, Args: args, Typ: types.Of(m.Ret), ReturnSet: m.Proc.RetSet, Variadic: n.FuncVariadic || m.Spread,
 		Collation: inputCollation(args...), Name: name, Location: position(n.Location)}
 	if m.Proc.RetSet {

@@ -97,6 +97,9 @@ func (q *query) oneFunction(n *ast.RangeFunction, f ast.Node, alias string, scan
 
 func (q *query) functionColumns(e expr.Expr, f ast.Node, alias string, defs []ast.Node, scan *plan.FunctionScan, it *item) error {
 	if len(defs) > 0 {
+		if e.Type().OID != types.RecordOID {
+			return types.Errorf(types.CodeSyntaxError, "a column definition list is only allowed for functions returning \"record\"").At(expr.LocationOf(e))
+		}
 		for _, d := range defs {
 			cd, ok := d.(*ast.ColumnDef)
 			if !ok {

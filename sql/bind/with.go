@@ -175,6 +175,9 @@ func (q *query) recursiveCTE(e *cte, s *ast.SelectStmt, c *ast.CommonTableExpr) 
 	if mentions(s.Larg, e.name) {
 		return bad("recursive reference to query \"%s\" must not appear within its non-recursive term")
 	}
+	if err := checkRecursion(c, s); err != nil {
+		return err
+	}
 	inner := q.b.newQuery(q)
 	with, err := inner.with(s.WithClause)
 	if err != nil {
@@ -212,11 +215,7 @@ func (q *query) recursiveCTE(e *cte, s *ast.SelectStmt, c *ast.CommonTableExpr) 
 		n.Out = append(n.Out, plan.Column{ID: col.id, Name: col.name, Type: col.typ})
 		n.InitialCols, n.StepCols = append(n.InitialCols, first.cols[i].id), append(n.StepCols, step.cols[i].id)
 	}
-	tail, err := inner.queryTail(&relation{n, e.cols}, &ast.SelectStmt{SortClause: s.SortClause, LimitCount: s.LimitCount, LimitOffset: s.LimitOffset, LimitOption: s.LimitOption})
-	if err != nil {
-		return err
-	}
-	e.node = tail.node
+	e.node = n
 	q.ctes = append(q.ctes, e)
 	return nil
 }
@@ -224,13 +223,22 @@ func (q *query) recursiveCTE(e *cte, s *ast.SelectStmt, c *ast.CommonTableExpr) 
 // stepTypes brings the recursive term to the types of the first one.
 func (q *query) stepTypes(e *cte, first, step *relation) (*relation, error) {
 	target := make([]types.Type, len(first.cols))
+	differs := func(i int, overall types.Type) error {
+		return types.Errorf(types.CodeDatatypeMismatch,
+			"recursive query \"%s\" column %d has type %s in non-recursive term but type %s overall",
+			e.name, i+1, first.cols[i].typ, overall).WithHint("Cast the output of the non-recursive term to the correct type.").At(first.cols[i].loc)
+	}
 	for i, c := range first.cols {
 		target[i] = c.typ
 		have := step.cols[i].typ
-		if have.OID == types.UnknownOID || have.OID == c.typ.OID {
-			if have.OID == c.typ.OID {
-				target[i] = have
+		if have.OID == types.UnknownOID {
+			continue
+		}
+		if have.OID == c.typ.OID {
+			if c.typ.Mod >= 0 && have.Mod != c.typ.Mod {
+				return nil, differs(i, c.typ.WithMod(-1))
 			}
+			target[i] = have
 			continue
 		}
 		out, _, err := q.b.common("UNION", []expr.Expr{&expr.Const{Typ: c.typ}, &expr.Const{Typ: have}}, -1)
@@ -238,9 +246,7 @@ func (q *query) stepTypes(e *cte, first, step *relation) (*relation, error) {
 			return nil, err
 		}
 		if overall := out[0].Type(); overall.OID != c.typ.OID {
-			return nil, types.Errorf(types.CodeDatatypeMismatch,
-				"recursive query \"%s\" column %d has type %s in non-recursive term but type %s overall",
-				e.name, i+1, c.typ, overall).WithHint("Cast the output of the non-recursive term to the correct type.").At(c.loc)
+			return nil, differs(i, overall)
 		}
 	}
 	return q.b.retype(step, target)

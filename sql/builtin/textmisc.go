@@ -58,7 +58,12 @@ func init() {
 			}
 			return c.RetStr(QuoteLiteral(argText(c, 0)))
 		},
-		"text_concat":            func(c *Call) error { return c.RetStr(strings.Join(concatArgs(c, 0), "")) },
+		"text_concat": func(c *Call) error {
+			if c.Info.Variadic && c.IsNull(0) {
+				return c.RetNull()
+			}
+			return c.RetStr(strings.Join(concatArgs(c, 0), ""))
+		},
 		"text_concat_ws":         concatWS,
 		"text_format":            formatText,
 		"text_format_nv":         formatText,

@@ -288,20 +288,34 @@ func (t *numTemplate) exponent(n types.Numeric) string {
 	}
 	// Rounded in decimal, for a float would round halves by its binary digits.
 	exp := n.Exponent()
-	m := n.Shift(-exp).Round(t.post)
-	if m.Exponent() > 0 {
+	r := n.Round(t.post - exp)
+	if r.Exponent() > exp {
 		exp++
-		m = n.Shift(-exp).Round(t.post)
 	}
 	sign := "+"
 	if exp < 0 {
 		sign, exp = "-", -exp
 	}
-	s := m.String() + "e" + sign + pad2(exp)
+	s := mantissa(r, t.post) + "e" + sign + pad2(exp)
 	if n.Sign() >= 0 && !t.fill {
 		return " " + s
 	}
 	return s
+}
+
+// mantissa writes the first digits of n with a point behind the first one.
+func mantissa(n types.Numeric, decimals int) string {
+	s, negative := strings.CutPrefix(n.String(), "-")
+	s = strings.TrimLeft(strings.Replace(s, ".", "", 1), "0")
+	s += strings.Repeat("0", max(0, decimals+1-len(s)))
+	out := s[:1]
+	if decimals > 0 {
+		out += "." + s[1:decimals+1]
+	}
+	if negative {
+		out = "-" + out
+	}
+	return out
 }
 
 func pad2(v int) string {

@@ -24,6 +24,7 @@ type setCall struct {
 	cols   []*vec.Vector
 	ended  bool
 	single bool
+	row    []plan.Column // what a single value is taken apart into
 }
 
 func newSetCall(r *run, e plan.Scalar, cols []plan.Column, reprs []types.Repr) (*setCall, error) {
@@ -63,7 +64,10 @@ func (s *setCall) open(b *vec.Batch, p int) error {
 		if err != nil {
 			return err
 		}
-		s.iter = &oneValue{d: vs[0].Datum(p)}
+		one := &oneValue{d: vs[0].Datum(p)}
+		if s.iter = one; s.row != nil {
+			s.iter = &oneRow{oneValue: *one, cols: s.row}
+		}
 		return nil
 	}
 	args := make([]types.Datum, s.nargs)
@@ -115,6 +119,45 @@ func (o *oneValue) Next(out []*vec.Vector, _ int) (int, error) {
 	return 1, nil
 }
 
+// oneRow is a SetIter over one record, whose fields are the columns.
+type oneRow struct {
+	oneValue
+	cols []plan.Column
+}
+
+// Next implements builtin.SetIter.
+func (o *oneRow) Next(out []*vec.Vector, _ int) (int, error) {
+	if o.spent {
+		return 0, nil
+	}
+	o.spent = true
+	if o.d.IsNull() {
+		for _, v := range out {
+			v.AppendNull()
+		}
+		return 1, nil
+	}
+	fields := types.DecodeRecord(o.d.Bytes())
+	differs := types.Errorf(types.CodeDatatypeMismatch, "function return row and query-specified return row do not match")
+	if len(fields) != len(out) {
+		return 0, differs.WithDetail("Returned row contains %d attribute%s, but query expects %d.", len(fields), plural(len(fields)), len(out))
+	}
+	for i, f := range fields {
+		if want := o.cols[i].Type.OID; f.Type != want && !(f.Type == types.UnknownOID && want == types.TextOID) {
+			return 0, differs.WithDetail("Returned type %s at ordinal position %d, but query expects %s.", types.Of(f.Type), i+1, types.Of(want))
+		}
+		out[i].AppendDatum(f.Value)
+	}
+	return 1, nil
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}
+
 // functionOp reads set-returning functions in lockstep.
 type functionOp struct {
 	run   *run
@@ -137,6 +180,9 @@ func (b *builder) functionScan(n *plan.FunctionScan) (Operator, error) {
 		s, err := newSetCall(b.run, c, nil, reprs)
 		if err != nil {
 			return nil, err
+		}
+		if s.single && c.Type().OID == types.RecordOID {
+			s.row = n.Out[at-n.Widths[i] : at]
 		}
 		f.calls = append(f.calls, s)
 	}

@@ -191,7 +191,7 @@ func (n *nest) token(sql string, i int) (int, error) {
 		i = skipLineComment(sql, i)
 	case c == '/' && strings.HasPrefix(sql[i:], "/*"):
 		var depth int
-		i, depth = skipBlockComment(sql, i)
+		i, depth, _ = skipBlockComment(sql, i)
 		ok, err = depth <= maxCommentDepth, errComment
 	case isOperator(c):
 		var count int

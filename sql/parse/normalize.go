@@ -80,7 +80,7 @@ func (n *normalizer) token() {
 	case strings.HasPrefix(sql[start:], "--"):
 		n.i, n.blank = skipLineComment(sql, start), true
 	case strings.HasPrefix(sql[start:], "/*"):
-		n.i, _ = skipBlockComment(sql, start)
+		n.i, _, _ = skipBlockComment(sql, start)
 		n.blank = true
 	case isIdentStart(c):
 		n.identifier()

@@ -81,7 +81,10 @@ func leadingBlanks(text string) int {
 		case c == '-' && strings.HasPrefix(text[i:], "--"):
 			i = skipLineComment(text, i)
 		case c == '/' && strings.HasPrefix(text[i:], "/*"):
-			end, _ := skipBlockComment(text, i)
+			end, _, closed := skipBlockComment(text, i)
+			if !closed {
+				return i
+			}
 			i = end
 		default:
 			return i

@@ -111,8 +111,8 @@ func skipLineComment(s string, i int) int {
 }
 
 // skipBlockComment passes a comment with the comments nested in it and tells
-// how deep they go.
-func skipBlockComment(s string, i int) (next, deepest int) {
+// how deep they go, and whether its end is there.
+func skipBlockComment(s string, i int) (next, deepest int, closed bool) {
 	depth := 0
 	for i+1 < len(s) {
 		switch {
@@ -124,11 +124,11 @@ func skipBlockComment(s string, i int) (next, deepest int) {
 			depth--
 			i += 2
 			if depth == 0 {
-				return i, deepest
+				return i, deepest, true
 			}
 		default:
 			i++
 		}
 	}
-	return len(s), deepest
+	return len(s), deepest, false
 }

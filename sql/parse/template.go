@@ -131,7 +131,9 @@ func (l *templateLexer) run() bool {
 				return false
 			}
 		case k&classOperator != 0:
-			l.operator()
+			if !l.operator() {
+				return false
+			}
 		case c == ';':
 			rest := l.sql[l.i+1:]
 			l.copyTo(l.i)
@@ -264,21 +266,25 @@ func (l *templateLexer) stringPrefix(start, end int) bool {
 	return true
 }
 
-func (l *templateLexer) operator() {
+func (l *templateLexer) operator() bool {
 	c := l.sql[l.i]
 	if l.i+1 < len(l.sql) {
 		switch d := l.sql[l.i+1]; {
 		case c == '-' && d == '-':
 			l.dropComment(skipLineComment(l.sql, l.i))
-			return
+			return true
 		case c == '/' && d == '*':
-			end, _ := skipBlockComment(l.sql, l.i)
+			end, _, closed := skipBlockComment(l.sql, l.i)
+			if !closed {
+				return false // the grammar says what is wrong
+			}
 			l.dropComment(end)
-			return
+			return true
 		}
 	}
 	l.i++
 	l.last, l.afterBy = lastSymbol, false
+	return true
 }
 
 // dropComment leaves a blank in the comment's place.
