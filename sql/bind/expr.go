@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"math"
 	"strconv"
 	"strings"
 
@@ -128,6 +129,10 @@ func (b *binder) bitString(s string, loc int) (expr.Expr, error) {
 // number types a numeric literal that the grammar did not take for an int4.
 func (b *binder) number(text string, loc int) (expr.Expr, error) {
 	if v, err := strconv.ParseInt(text, 10, 64); err == nil {
+		if v == math.MinInt32 {
+			// The grammar took 2147483648 for no int4 before it saw the sign.
+			return &expr.Const{Value: types.NewInt(v), Typ: types.Int4Type, Location: loc}, nil
+		}
 		return &expr.Const{Value: types.NewInt(v), Typ: types.Int8Type, Location: loc}, nil
 	}
 	return b.readLiteral(&expr.Const{Value: types.NewString(text), Typ: types.UnknownType, Location: loc}, types.NumericType, pgfacts.Implicit, -1)

@@ -203,23 +203,21 @@ func registerTrig() {
 	}
 	finite := func(a float64) bool { return !math.IsInf(a, 0) }
 	unit := func(a float64) bool { return a >= -1 && a <= 1 }
-	deg := func(f func(float64) float64) func(float64) float64 {
-		return func(a float64) float64 { return f(a) * (180 / math.Pi) }
-	}
 	rows(map[string]RowFunc{
 		"dsin": domain(math.Sin, finite), "dcos": domain(math.Cos, finite), "dtan": domain(math.Tan, finite),
 		"dcot":  domain(func(a float64) float64 { return 1 / math.Tan(a) }, finite),
 		"dasin": domain(math.Asin, unit), "dacos": domain(math.Acos, unit), "datan": float1(math.Atan),
 		"datan2":  func(c *Call) error { return c.RetFloat(math.Atan2(c.Float(0), c.Float(1))) },
-		"datan2d": func(c *Call) error { return c.RetFloat(math.Atan2(c.Float(0), c.Float(1)) * (180 / math.Pi)) },
+		"datan2d": func(c *Call) error { return c.RetFloat(math.Atan2(c.Float(0), c.Float(1)) / math.Atan(1) * 45) },
 		"dsinh":   float1(math.Sinh), "dcosh": float1(math.Cosh), "dtanh": float1(math.Tanh), "dasinh": float1(math.Asinh),
 		"dacosh": domain(math.Acosh, func(a float64) bool { return a >= 1 }),
 		"datanh": domain(math.Atanh, unit),
-		"dasind": domain(deg(math.Asin), unit), "dacosd": domain(deg(math.Acos), unit), "datand": float1(deg(math.Atan)),
-		"dsind": domain(sinDegrees, finite),
-		"dcosd": domain(cosDegrees, finite),
-		"dtand": domain(func(a float64) float64 { return sinDegrees(a) / cosDegrees(a) }, finite),
-		"dcotd": domain(func(a float64) float64 { return cosDegrees(a) / sinDegrees(a) }, finite),
+		"dasind": domain(asinDegrees, unit), "dacosd": domain(acosDegrees, unit),
+		"datand": float1(func(a float64) float64 { return math.Atan(a) / math.Atan(1) * 45 }),
+		"dsind":  domain(sinDegrees, finite),
+		"dcosd":  domain(cosDegrees, finite),
+		"dtand":  domain(func(a float64) float64 { return sinDegrees(a) / cosDegrees(a) }, finite),
+		"dcotd":  domain(func(a float64) float64 { return cosDegrees(a) / sinDegrees(a) }, finite),
 	})
 }
 
@@ -249,4 +247,25 @@ func sinDegrees(a float64) float64 {
 		return sign
 	}
 	return sign * math.Sin(a*(math.Pi/180))
+}
+
+// asinDegrees is exact where the answer is a multiple of thirty degrees.
+func asinDegrees(a float64) float64 {
+	switch {
+	case a < 0:
+		return -asinDegrees(-a)
+	case a <= 0.5:
+		return math.Asin(a) / math.Asin(0.5) * 30
+	}
+	return 90 - math.Acos(a)/math.Acos(0.5)*60
+}
+
+func acosDegrees(a float64) float64 {
+	switch {
+	case a < 0:
+		return 90 + asinDegrees(-a)
+	case a <= 0.5:
+		return 90 - math.Asin(a)/math.Asin(0.5)*30
+	}
+	return math.Acos(a) / math.Acos(0.5) * 60
 }

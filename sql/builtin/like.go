@@ -28,7 +28,6 @@ type likePattern struct {
 	fold   bool
 	pieces []string // literal pieces between %, when simple
 	simple bool
-	err    error
 }
 
 func compileLike(source string, fold bool) *likePattern {
@@ -47,7 +46,7 @@ func compileLike(source string, fold bool) *likePattern {
 			continue
 		case '\\':
 			if i++; i == len(p.source) {
-				p.err = types.Errorf(types.CodeInvalidEscapeSequence, "LIKE pattern must not end with escape character")
+				// An error only for the text that gets so far.
 				p.simple = false
 				return p
 			}
@@ -144,9 +143,6 @@ func likeKernel(not, fold bool) Kernel {
 				c.Cache = p
 			}
 			m, err := p.match(s.Str(i))
-			if p.err != nil && (m || err == nil && !p.simple) {
-				err = p.err
-			}
 			if err != nil {
 				c.Row = i
 				return err

@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -87,7 +88,17 @@ func concat(c *Call) error {
 // registerAnyCat has text || anything and anything || text, which print the
 // other operand.
 func registerAnyCat() {
-	text := func(c *Call, k int) string { return types.TextOf(c.Info.ArgTypes[k].OID, c.Datum(k), c.Ctx.Set()) }
+	text := func(c *Call, k int) string {
+		// The operand is cast to text, which is not printing for these types.
+		switch oid := c.Info.ArgTypes[k].OID; oid {
+		case types.BoolOID:
+			return strconv.FormatBool(c.Datum(k).Int() != 0)
+		case types.BPCharOID:
+			return strings.TrimRight(string(c.Bytes(k)), " ")
+		default:
+			return types.TextOf(oid, c.Datum(k), c.Ctx.Set())
+		}
+	}
 	both := func(c *Call) error { return c.RetStr(text(c, 0) + text(c, 1)) }
 	row("sql:textanycat(text,anynonarray)", both)
 	row("sql:anytextcat(anynonarray,text)", both)

@@ -67,6 +67,13 @@ func newAggCalls(r *run, aggs []plan.AggCall, cols []plan.Column) (*aggCalls, er
 		for _, k := range ref.OrderBy {
 			c.order = append(c.order, sortCol{add(k.Arg), k.Arg.Type(), k.Desc, k.NullsFirst})
 		}
+		if c.distinct && collects(ref.Name) {
+			// DISTINCT is made by sorting in PostgreSQL, which shows in what the
+			// aggregate collects.
+			for i, x := range args {
+				c.order = append(c.order, sortCol{c.args[i], x.Type(), false, false})
+			}
+		}
 		var err error
 		if c.agg, err = builtin.NewAggregator(&c.info); err != nil {
 			return nil, err
@@ -76,6 +83,15 @@ func newAggCalls(r *run, aggs []plan.AggCall, cols []plan.Column) (*aggCalls, er
 	var err error
 	a.inst, err = compileOpt(es, cols)
 	return a, err
+}
+
+// collects reports whether an aggregate's result shows the order of its input.
+func collects(name string) bool {
+	switch name {
+	case "array_agg", "string_agg", "json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg":
+		return true
+	}
+	return false
 }
 
 func (a *aggCalls) reset() {

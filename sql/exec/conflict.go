@@ -23,7 +23,6 @@ type conflictPlan struct {
 	fromSet  []int
 	where    *scan.Instance
 	taken    map[string]struct{} // arbiter keys of rows this statement wrote
-	gone     map[string]struct{} // keys of rows it removed (REPLACE)
 }
 
 // arbiter is a unique index to look at.
@@ -36,7 +35,7 @@ type arbiter struct {
 }
 
 func newConflictPlan(m *mutationOp, n *plan.Mutation) (*conflictPlan, error) {
-	c := &conflictPlan{m: m, node: n.Conflict}
+	c := &conflictPlan{m: m, node: n.Conflict, taken: map[string]struct{}{}}
 	t := n.Table
 	list := n.Conflict.Arbiters
 	if len(list) == 0 {
@@ -110,11 +109,13 @@ func (c *conflictPlan) compile(n *plan.Mutation) error {
 	return err
 }
 
+// reset forgets the statement's rows.
+func (c *conflictPlan) reset() { c.taken = map[string]struct{}{} }
+
 // insert handles the new rows in m.row one after the other: what one row does
 // decides about the next.
 func (c *conflictPlan) insert(in *vec.Batch) error {
 	m := c.m
-	c.taken, c.gone = map[string]struct{}{}, map[string]struct{}{}
 	rows := copyBatch(&m.row, m.node.Table)
 	input := in
 	for i := range rows.N {

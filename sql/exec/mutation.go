@@ -198,6 +198,9 @@ func (m *mutationOp) Reset() error {
 	m.out.reset()
 	m.w.discard()
 	m.w.sent = false
+	if m.conflict != nil {
+		m.conflict.reset()
+	}
 	m.seen = nil
 	return m.input.Reset()
 }

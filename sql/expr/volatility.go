@@ -1,6 +1,11 @@
 package expr
 
-import "github.com/pamirdb/pamir/sql/pgfacts"
+import (
+	"strings"
+
+	"github.com/pamirdb/pamir/sql/pgfacts"
+	"github.com/pamirdb/pamir/sql/types"
+)
 
 // Volatility says how much an expression's value may change.
 type Volatility uint8
@@ -31,13 +36,27 @@ func nodeVolatility(e Expr) Volatility {
 		if p, ok := pgfacts.ProcByOID(n.Func); ok && p.Volatile != 'i' {
 			return Stable
 		}
-	case *SQLValueFunction, *CoerceViaIO:
-		// Input and output depend on settings such as the time zone.
+	case *SQLValueFunction:
 		return Stable
+	case *CoerceViaIO:
+		if dependsOnSettings(n.Arg.Type()) || dependsOnSettings(n.Typ) || n.Typ.OID == types.TimeOID || n.Typ.OID == types.TimeTZOID {
+			return Stable
+		}
 	case *SubqueryRef:
 		return Stable
 	}
 	return Immutable
+}
+
+// dependsOnSettings reports whether reading or printing a type asks for settings
+// such as the time zone, or for the catalog.
+func dependsOnSettings(t types.Type) bool {
+	switch t.OID {
+	case types.DateOID, types.TimestampOID, types.TimestampTZOID, types.IntervalOID, types.MoneyOID, types.RecordOID:
+		return true
+	}
+	info, ok := types.Lookup(t.OID)
+	return !ok || t.IsArray() || types.ReprOf(t.OID) == types.Int64 && strings.HasPrefix(info.Name, "reg")
 }
 
 func procVolatility(n *FuncExpr) Volatility {

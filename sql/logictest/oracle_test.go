@@ -77,7 +77,7 @@ func (p *postgres) fresh() error {
 	for _, sql := range []string{
 		"drop database if exists " + database,
 		"do $$ begin if not exists (select from pg_roles where rolname = 'root') then create role root superuser login; end if; end $$",
-		"create database " + database + " owner root template template0 locale 'C' encoding 'UTF8'",
+		"create database " + database + " owner root template template0 lc_collate 'C' lc_ctype 'C.UTF-8' encoding 'UTF8'",
 	} {
 		if _, err := c.Exec(ctx, sql).ReadAll(); err != nil {
 			return err

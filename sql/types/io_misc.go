@@ -74,12 +74,12 @@ func AppendTextFloat(b []byte, oid OID, v float64, st *Settings) []byte {
 		return appendLargeFloat(b, v, bits)
 	}
 	abs := math.Abs(v)
-	expMax := 1e15
+	expMin, expMax := 1e-4, 1e15
 	if bits == 32 {
-		expMax = 1e6
+		expMin, expMax = float64(float32(1e-4)), 1e6
 		abs = float64(float32(abs))
 	}
-	if abs == 0 || abs >= 1e-4 && abs < expMax {
+	if abs == 0 || abs >= expMin && abs < expMax {
 		return strconv.AppendFloat(b, v, 'f', -1, bits)
 	}
 	return strconv.AppendFloat(b, v, 'e', -1, bits)

@@ -30,16 +30,18 @@ func ParseNumeric(s string) (Numeric, error) {
 		return Numeric{}, syntaxError("numeric", s)
 	}
 	scale -= exp
-	if scale > maxNumericScale || len(digits)-scale > maxIntegerDigits+16 || exp > maxIntegerDigits {
-		return Numeric{}, errNumericOverflow
+	if scale > maxNumericScale || len(strings.TrimLeft(digits, "0"))-scale > maxIntegerDigits || exp > maxIntegerDigits {
+		return Numeric{}, errNumericOverflow()
 	}
 	return assembleNumeric(digits, scale, neg), nil
 }
 
-var errNumericOverflow = Errorf(CodeNumericValueOutOfRange, "value overflows numeric format")
+func errNumericOverflow() *Error {
+	return Errorf(CodeNumericValueOutOfRange, "value overflows numeric format")
+}
 
 // ErrNumericOverflow returns the error of a numeric too large to represent.
-func ErrNumericOverflow() error { return errNumericOverflow }
+func ErrNumericOverflow() error { return errNumericOverflow() }
 
 func parseNumericWord(t, s string) (Numeric, error) {
 	switch strings.ToLower(t) {

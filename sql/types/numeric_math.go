@@ -44,12 +44,12 @@ func (n Numeric) exponent() int { return n.digits() - 1 - int(n.Scale) }
 func NumericSqrt(n Numeric) (Numeric, error) {
 	if n.Scale < 0 {
 		if n.Scale == ScaleNegInf {
-			return n, errSqrt
+			return n, errSqrt()
 		}
 		return n, nil
 	}
 	if n.Sign() < 0 {
-		return n, errSqrt
+		return n, errSqrt()
 	}
 	w, _ := n.group()
 	sweight := (w+1)*4/2 - 1
@@ -67,7 +67,9 @@ func NumericSqrt(n Numeric) (Numeric, error) {
 	return NumericFromBig(divRound(r, bigTen), int16(scale)), nil
 }
 
-var errSqrt = Errorf(CodeInvalidPowerArgument, "cannot take square root of a negative number")
+func errSqrt() *Error {
+	return Errorf(CodeInvalidPowerArgument, "cannot take square root of a negative number")
+}
 
 const log10e = 0.434294481903252
 
@@ -81,7 +83,7 @@ func NumericExp(n Numeric) (Numeric, error) {
 	}
 	val := n.Float64() * log10e
 	if val >= maxIntegerDigits {
-		return n, errNumericOverflow
+		return n, errNumericOverflow()
 	}
 	val = math.Max(math.Min(val, 2000), -2000)
 	scale := clampScale(minSigDigits-int(val), n.Scale)
@@ -96,7 +98,7 @@ func expAt(n Numeric, scale int) (Numeric, error) {
 	d := new(apd.Decimal)
 	digits := scale + int(math.Max(f, 0)) + 12
 	if _, err := apdContext(digits).Exp(d, n.toDecimal()); err != nil {
-		return n, errNumericOverflow
+		return n, errNumericOverflow()
 	}
 	return fromDecimal(d, scale), nil
 }
@@ -217,11 +219,11 @@ func NumericLog(base, n Numeric) (Numeric, error) {
 		return n, err
 	}
 	if lb.IsZero() {
-		return n, errDivisionByZero
+		return n, errDivisionByZero()
 	}
 	q := new(apd.Decimal)
 	if _, err := apdContext(scale+30).Quo(q, ln, lb); err != nil {
-		return n, errNumericOverflow
+		return n, errNumericOverflow()
 	}
 	return fromDecimal(q, scale), nil
 }

@@ -291,10 +291,12 @@ func divScale(a, b Numeric) int {
 	return clampScale(minSigDigits-q*4, a.Scale, b.Scale)
 }
 
-var errDivisionByZero = Errorf(CodeDivisionByZero, "division by zero")
+func errDivisionByZero() *Error {
+	return Errorf(CodeDivisionByZero, "division by zero")
+}
 
 // ErrDivisionByZero returns the error of a division by zero.
-func ErrDivisionByZero() error { return errDivisionByZero }
+func ErrDivisionByZero() error { return errDivisionByZero() }
 
 // Div returns a / b at the scale that PostgreSQL chooses.
 func (n Numeric) Div(b Numeric) (Numeric, error) {
@@ -302,7 +304,7 @@ func (n Numeric) Div(b Numeric) (Numeric, error) {
 		return divSpecial(n, b)
 	}
 	if b.Sign() == 0 {
-		return Numeric{}, errDivisionByZero
+		return Numeric{}, errDivisionByZero()
 	}
 	return n.quo(b, divScale(n, b), true), nil
 }
@@ -343,7 +345,7 @@ func divSpecial(a, b Numeric) (Numeric, error) {
 		return NumericNaN, nil
 	case a.Scale < 0:
 		if b.Sign() == 0 {
-			return Numeric{}, errDivisionByZero
+			return Numeric{}, errDivisionByZero()
 		}
 		return mulSpecial(a, b), nil
 	}
@@ -356,7 +358,7 @@ func (n Numeric) DivTrunc(b Numeric) (Numeric, error) {
 		return divSpecial(n, b)
 	}
 	if b.Sign() == 0 {
-		return Numeric{}, errDivisionByZero
+		return Numeric{}, errDivisionByZero()
 	}
 	return n.quo(b, 0, false), nil
 }
@@ -368,13 +370,13 @@ func (n Numeric) Mod(b Numeric) (Numeric, error) {
 		return NumericNaN, nil
 	case n.Scale < 0:
 		if b.Sign() == 0 && b.Scale >= 0 {
-			return Numeric{}, errDivisionByZero
+			return Numeric{}, errDivisionByZero()
 		}
 		return NumericNaN, nil
 	case b.Scale < 0:
 		return n, nil
 	case b.Sign() == 0:
-		return Numeric{}, errDivisionByZero
+		return Numeric{}, errDivisionByZero()
 	}
 	scale := max(n.Scale, b.Scale)
 	x, ok1 := n.rescaleUp(scale)

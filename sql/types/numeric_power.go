@@ -41,7 +41,7 @@ func powerInt(base, exp Numeric, e int64) (Numeric, error) {
 	lead, weight := leadingDigits(base)
 	f := float64(e) * (math.Log10(lead) + float64(weight))
 	if f > maxIntegerDigits+1 {
-		return base, errNumericOverflow
+		return base, errNumericOverflow()
 	}
 	scale := clampScale(minSigDigits, base.Scale, exp.Scale)
 	if f+1 < -float64(scale) {
@@ -83,7 +83,7 @@ func powerByApd(base, exp Numeric, scale int, log10 float64) (Numeric, error) {
 	d := new(apd.Decimal)
 	c := apdContext(digits + 10)
 	if _, err := c.Pow(d, base.toDecimal(), exp.toDecimal()); err != nil {
-		return base, errNumericOverflow
+		return base, errNumericOverflow()
 	}
 	return fromDecimal(d, scale), nil
 }
@@ -105,7 +105,7 @@ func powerGeneral(base, exp Numeric) (Numeric, error) {
 	}
 	val := ln.Mul(exp).Float64() * log10e
 	if val > maxIntegerDigits {
-		return base, errNumericOverflow
+		return base, errNumericOverflow()
 	}
 	scale := clampScale(minSigDigits-int(math.Max(val, -2000)), base.Scale, exp.Scale)
 	if val < -float64(scale)-2 {
