@@ -1,6 +1,10 @@
 package catalog
 
-import "github.com/pamirdb/pamir/sql/types"
+import (
+	"strings"
+
+	"github.com/pamirdb/pamir/sql/types"
+)
 
 // View of a snapshot by a session is a SessionResolver: a database, a search
 // path and whether the snapshot holds uncommitted changes. It is a value made
@@ -11,15 +15,34 @@ type SessionResolver struct {
 	path       []types.OID
 	shared     bool
 	generation uint64
+	// temp is the session's schema for temporary objects, 0 if it has none, and
+	// createTemp says that unqualified names are created there.
+	temp       types.OID
+	createTemp bool
 }
+
+// TempAlias names the session's own schema for temporary objects, the name of
+// which begins with TempPrefix.
+const (
+	TempAlias  = "pg_temp"
+	TempPrefix = "pg_temp_"
+)
 
 // NewSessionResolver returns a resolver over s. Names in path that are no
 // schemas are ignored, as in PostgreSQL; pg_catalog is searched first unless
-// the path names it; "$user" must have been replaced. shared says that s holds
+// the path names it, and before it the session's temporary schema, which a path
+// may begin with; "$user" must have been replaced. shared says that s holds
 // committed descriptors only.
 func NewSessionResolver(s *Snapshot, db *Database, path []string, shared bool) *SessionResolver {
 	r := &SessionResolver{snap: s, database: db, shared: shared, generation: s.Generation()}
 	explicit := false
+	if len(path) > 0 && strings.HasPrefix(path[0], TempPrefix) {
+		if sc, ok := s.Schema(r.databaseID(), path[0]); ok {
+			r.temp = sc.ID
+		}
+		path = path[1:]
+	}
+	r.createTemp = r.temp != 0 && len(path) > 0 && path[0] == TempAlias
 	for _, n := range path {
 		if sc, ok := s.Schema(r.databaseID(), n); ok {
 			r.path = append(r.path, sc.ID)
@@ -28,6 +51,9 @@ func NewSessionResolver(s *Snapshot, db *Database, path []string, shared bool) *
 	}
 	if !explicit {
 		r.path = append([]types.OID{PgCatalogOID}, r.path...)
+	}
+	if r.temp != 0 {
+		r.path = append([]types.OID{r.temp}, r.path...)
 	}
 	return r
 }
@@ -66,7 +92,7 @@ func (r *SessionResolver) RelationOID(n Name) (types.OID, Descriptor, bool) {
 		return 0, nil, false
 	}
 	if n.Schema != "" {
-		sc, ok := r.snap.Schema(r.databaseID(), n.Schema)
+		sc, ok := r.Schema(n.Schema)
 		if !ok {
 			return 0, nil, false
 		}
@@ -83,7 +109,7 @@ func (r *SessionResolver) RelationOID(n Name) (types.OID, Descriptor, bool) {
 // Type implements Resolver.
 func (r *SessionResolver) Type(n Name) (*Type, bool) {
 	if n.Schema != "" {
-		sc, ok := r.snap.Schema(r.databaseID(), n.Schema)
+		sc, ok := r.Schema(n.Schema)
 		if !ok {
 			return nil, false
 		}
@@ -99,6 +125,11 @@ func (r *SessionResolver) Type(n Name) (*Type, bool) {
 
 // Schema implements Resolver.
 func (r *SessionResolver) Schema(name string) (*Schema, bool) {
+	if name == TempAlias && r.temp != 0 {
+		d, _ := r.snap.ByOID(r.temp)
+		sc, ok := d.(*Schema)
+		return sc, ok
+	}
 	return r.snap.Schema(r.databaseID(), name)
 }
 
@@ -112,7 +143,7 @@ func (r *SessionResolver) SearchPath() []types.OID { return r.path }
 // first of the path that the user named.
 func (r *SessionResolver) CreationSchema() (*Schema, bool) {
 	for _, oid := range r.path {
-		if oid == PgCatalogOID {
+		if oid == PgCatalogOID || oid == r.temp && !r.createTemp {
 			continue
 		}
 		if d, ok := r.snap.ByOID(oid); ok {

@@ -169,7 +169,11 @@ func (s *scan) classRow(d catalog.Descriptor) error {
 }
 
 func (s *scan) indexClassRow(t *catalog.Table, x *catalog.Index) error {
-	return s.put(append(s.classCommon(x.OID, &t.Header, x.Name, 'i', btreeAM, 1, 0, 'p', 'n'),
+	persistence := byte('p')
+	if t.Temporary {
+		persistence = 't'
+	}
+	return s.put(append(s.classCommon(x.OID, &t.Header, x.Name, 'i', btreeAM, 1, 0, persistence, 'n'),
 		oidCol("reltype", 0), intCol("relnatts", int64(len(x.Columns)+len(x.Include))), intCol("relchecks", 0),
 		boolCol("relhasindex", false), boolCol("relhasrules", false), boolCol("relhastriggers", false))...)
 }

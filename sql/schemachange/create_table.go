@@ -32,7 +32,7 @@ type pendingFK struct {
 
 func (e *Env) createTable(s *ast.CreateStmt) error {
 	n := rangeName(s.Relation)
-	sc, err := e.creationSchema(n)
+	sc, err := e.schemaFor(s.Relation)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,10 @@ func (e *Env) createTable(s *ast.CreateStmt) error {
 	if err != nil {
 		return err
 	}
-	m.t.Temporary = s.Relation.Relpersistence == "t"
+	m.t.Temporary = e.isTemp(sc)
+	if err := e.atCommit(m.t, s.Oncommit); err != nil {
+		return err
+	}
 	if err := m.elements(s.TableElts); err != nil {
 		return err
 	}

@@ -156,11 +156,20 @@ func (e *Env) createEnum(s *ast.CreateEnumStmt) error {
 // createView binds the query now, so that errors come now, and keeps its text.
 func (e *Env) createView(s *ast.ViewStmt) error {
 	n := rangeName(s.View)
-	sc, err := e.creationSchema(n)
+	res, err := bind.Bind(s.Query, e.resolver(), e.Bind)
 	if err != nil {
 		return err
 	}
-	res, err := bind.Bind(s.Query, e.resolver(), e.Bind)
+	rv := *s.View
+	for _, d := range res.Depends {
+		if h, ok := e.Change.Snapshot().ByOID(d.OID); ok && rv.Relpersistence != "t" && e.Temp.Ready {
+			if sc, ok := e.Change.Snapshot().Schema(e.Database.ID, e.Temp.Schema); ok && h.Head().Schema == sc.ID {
+				rv.Relpersistence = "t"
+				e.notice("00000", "view \"%s\" will be a temporary view", n.Name)
+			}
+		}
+	}
+	sc, err := e.schemaFor(&rv)
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ type Env struct {
 	// Query runs a statement in the transaction, under the changed catalog, and
 	// calls row (which may be nil) for each row.
 	Query func(ctx context.Context, sql string, row func([]types.Datum) error) error
+	Temp  Temp
 	// Notice passes a message to the client.
 	Notice func(*types.Error)
 

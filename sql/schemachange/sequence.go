@@ -51,7 +51,7 @@ func (m *tableMaker) sequenceFor(c *catalog.Column, typ types.OID, options []ast
 
 func (e *Env) createSequence(s *ast.CreateSeqStmt) error {
 	n := rangeName(s.Sequence)
-	sc, err := e.creationSchema(n)
+	sc, err := e.schemaFor(s.Sequence)
 	if err != nil {
 		return err
 	}

@@ -353,7 +353,7 @@ func (s *Session) fillNew(into *ast.IntoClause, query ast.Node) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	create := &ast.CreateStmt{Relation: into.Rel, Options: into.Options}
+	create := &ast.CreateStmt{Relation: into.Rel, Options: into.Options, Oncommit: into.OnCommit}
 	if len(into.ColNames) > len(p.Result) {
 		return "", types.Errorf(types.CodeSyntaxError, "too many column names were specified")
 	}

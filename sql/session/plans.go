@@ -55,7 +55,7 @@ func (s *Session) planKey(b []byte) []byte {
 			v, _ := s.set.Get(n)
 			p = append(append(p, 0), v...)
 		}
-		s.prefix = append(p, 0)
+		s.prefix = append(append(append(p, 0), s.temp.schema...), 0)
 	}
 	return append(b, s.prefix...)
 }
@@ -93,11 +93,15 @@ func (s *Session) databaseIn(snap *catalog.Snapshot) *catalog.Database {
 
 func (s *Session) searchPath() []string {
 	path := s.set.SearchPath()
-	out := make([]string, len(path))
-	for i, p := range path {
-		if out[i] = p; p == "$user" {
-			out[i] = s.opts.User
+	out := make([]string, 0, len(path)+1)
+	if s.temp.schema != "" {
+		out = append(out, s.temp.schema)
+	}
+	for _, p := range path {
+		if p == "$user" {
+			p = s.opts.User
 		}
+		out = append(out, p)
 	}
 	return out
 }

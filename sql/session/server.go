@@ -92,7 +92,13 @@ func NewServer(cfg Config) *Server {
 }
 
 // Start creates the catalog if need be and loads it.
-func (s *Server) Start(ctx context.Context) error { return s.store.Start(ctx) }
+func (s *Server) Start(ctx context.Context) error {
+	if err := s.store.Start(ctx); err != nil {
+		return err
+	}
+	s.dropStaleTemp(ctx)
+	return nil
+}
 
 // Close ends all sessions and stops following the catalog.
 func (s *Server) Close() {

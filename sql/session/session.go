@@ -41,6 +41,7 @@ type Session struct {
 	timedOut        atomic.Bool
 
 	t        txnState
+	temp     temporary
 	resolver *catalog.SessionResolver
 	schema   string // where the resolver creates
 	prefix   []byte // of plan keys, as of prefixAt
@@ -190,6 +191,7 @@ func (s *Session) Close() {
 		defer stop()
 		s.rollback(ctx)
 	}
+	s.closeTemp()
 	s.cancelMu.Lock()
 	if s.cancel != nil {
 		s.cancel()

@@ -218,6 +218,9 @@ func (s *Session) discard(n *ast.DiscardStmt) (string, error) {
 			return "", types.Errorf(types.CodeActiveTransaction, "DISCARD ALL cannot run inside a transaction block")
 		}
 		s.closePortals()
+		if err := s.discardTemp(); err != nil {
+			return "", err
+		}
 		s.set.ResetAll()
 		clear(s.stmts)
 		clear(s.plans)
@@ -230,5 +233,5 @@ func (s *Session) discard(n *ast.DiscardStmt) (string, error) {
 		clear(s.currvals)
 		return "DISCARD SEQUENCES", nil
 	}
-	return "DISCARD TEMP", nil
+	return "DISCARD TEMP", s.discardTemp()
 }

@@ -260,7 +260,7 @@ func (s *Session) try(st *statement) error {
 	}
 	s.arm(st.runner, p)
 	if s.alone(st) && s.t.txn != nil && !p.Flags.ReadOnly {
-		st.runner.env.MayCommit = s.t.change == nil
+		st.runner.env.MayCommit = s.t.change == nil && len(s.temp.commit) == 0
 		s.t.txn.SetDeadline(s.t.use.Deadline())
 	}
 	done, err := s.drain(st, in)

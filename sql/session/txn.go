@@ -179,6 +179,9 @@ func (s *Session) commitTxn(ctx context.Context) error {
 	if err := s.t.queue.Drain(&s.main.env, true); err != nil {
 		return err
 	}
+	if err := s.tempAtCommit(); err != nil {
+		return err
+	}
 	if err := s.materialize(); err != nil {
 		return err
 	}
