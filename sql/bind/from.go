@@ -419,6 +419,16 @@ func (q *query) joinExpr(n *ast.JoinExpr, left []*item) (source, error) {
 func (q *query) joinNode(n *ast.JoinExpr, l, r plan.Node, on []expr.Expr) (plan.Node, error) {
 	b := q.b
 	var node plan.Node
+	if hasSubquery(on) {
+		// Subqueries in an outer join's condition belong to its inner side, which
+		// is then run for each row of the other one.
+		switch n.Jointype {
+		case ast.JOIN_LEFT:
+			return b.join(plan.LeftJoin, l, b.filter(r, on), nil), nil
+		case ast.JOIN_RIGHT:
+			return b.join(plan.LeftJoin, r, b.filter(l, on), nil), nil
+		}
+	}
 	switch n.Jointype {
 	case ast.JOIN_LEFT:
 		node = b.join(plan.LeftJoin, l, r, nil)
@@ -432,7 +442,7 @@ func (q *query) joinNode(n *ast.JoinExpr, l, r plan.Node, on []expr.Expr) (plan.
 	}
 	for _, c := range on {
 		if expr.HasSubquery(c) && n.Jointype != ast.JOIN_INNER {
-			return nil, types.Errorf(types.CodeFeatureNotSupported, "subqueries in the condition of an outer join are not supported").At(expr.LocationOf(c))
+			return nil, types.Errorf(types.CodeFeatureNotSupported, "subqueries in the condition of a full join are not supported").At(expr.LocationOf(c))
 		}
 	}
 	switch j := node.(type) {

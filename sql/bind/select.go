@@ -309,7 +309,9 @@ func (s *selecting) project() (cols []outCol, junk int) {
 	out := &plan.Project{Input: p.node, Exprs: es}
 	for i, t := range s.targets {
 		id := plan.ColID(0)
-		if r, ok := es[i].(*expr.ColumnRef); ok && r.Outer == 0 {
+		// A column of an enclosing query gets a number of its own here: the
+		// parameter that brings it in is not what this query puts out.
+		if r, ok := es[i].(*expr.ColumnRef); ok && hasColumn(p.node, r.ID) {
 			id = r.ID
 		} else {
 			id = s.b.newCol(t.name, es[i].Type())
@@ -322,6 +324,15 @@ func (s *selecting) project() (cols []outCol, junk int) {
 	}
 	s.node = out
 	return cols, junk
+}
+
+func hasColumn(n plan.Node, id plan.ColID) bool {
+	for _, c := range n.Columns() {
+		if c.ID == id {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *selecting) sortKeys(cols []outCol) []plan.SortKey {
