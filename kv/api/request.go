@@ -194,9 +194,10 @@ type TxnArgs struct {
 	// On ResolveIntent PushAbort leaves an abort marker where an intent is
 	// removed: the transaction may still run.
 	PushAbort bool
-	// Lazy, on ResolveIntent, says that the transaction's record tells of its
-	// commit and that nobody needs the resolution soon: the range takes note of
-	// the commit and resolves when it suits.
+	// Lazy, on ResolveIntent, says that nobody needs the resolution soon: the
+	// range takes note of the commit and resolves when it suits. With the status
+	// Staging it only takes note: the transaction is committed, its record does
+	// not say so yet.
 	Lazy bool
 	// PusheeSeen is when the pusher's node last heard of the pushee: a pushee
 	// without a record counts as alive for a while after that.

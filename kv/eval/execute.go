@@ -54,6 +54,11 @@ type evaluation struct {
 	// conflicts are the foreign intents in the way; blocked is a foreign lock.
 	conflicts []conflict
 	blocked   blockedKey
+	// unsaid is closed once the record tells of the commit of the writer whose
+	// intent the batch would write over.
+	unsaid <-chan struct{}
+	// impatient counts only on commits that records tell of.
+	impatient bool
 	// done answers the proposal; lent is set while it may still come.
 	done      chan error
 	onApplied func(error) // applied, bound once
@@ -115,6 +120,7 @@ type blockedKey struct {
 var (
 	errConflict = errors.New("eval: foreign intents in the way")
 	errBlocked  = errors.New("eval: foreign lock in the way")
+	errUnsaid   = errors.New("eval: over the intent of a commit that no record tells of yet")
 )
 
 var pool = sync.Pool{New: func() any {
@@ -226,8 +232,10 @@ func minTS(a, b hlc.Timestamp) hlc.Timestamp {
 
 // run sequences and evaluates until nothing is in the way.
 func (ev *evaluation) run(ctx context.Context) (*api.BatchResponse, error) {
-	if err := ev.hearOfCommits(ctx); err != nil {
+	if done, err := ev.hearOfCommits(ctx); err != nil {
 		return nil, err
+	} else if done {
+		return ev.finish()
 	}
 	for attempt := 0; attempt < maxAttempts; attempt++ {
 		err := ev.attempt(ctx)
@@ -238,6 +246,8 @@ func (ev *evaluation) run(ctx context.Context) (*api.BatchResponse, error) {
 			err = ev.handleConflicts(ctx)
 		case err == errBlocked:
 			err = ev.handleBlocked(ctx)
+		case err == errUnsaid:
+			err = ev.awaitRecord(ctx)
 		default:
 			err = ev.moveUp(err)
 		}

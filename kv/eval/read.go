@@ -222,6 +222,29 @@ func (ev *evaluation) head(key api.Key) (mvcc.Head, error) {
 	return h, nil
 }
 
+// mayReplace fails while an intent that counts as a version must stay, for its
+// writer's fate still hangs on it. Who would write over it waits, or, once that
+// has taken too long, deals with the writer as with one that is not known to have
+// committed.
+func (ev *evaluation) mayReplace(h *mvcc.Head) error {
+	if !h.Settled() {
+		return nil
+	}
+	laid := h.Laid()
+	_, recorded := ev.m.Recorded(&laid.Intent.Txn)
+	select {
+	case <-recorded:
+		return nil
+	default:
+	}
+	if recorded == nil || ev.impatient { // forgotten meanwhile, or stuck
+		*h = *laid
+		return nil
+	}
+	ev.unsaid = recorded
+	return errUnsaid
+}
+
 // refresh checks that nothing was written to what the transaction read since.
 func (ev *evaluation) refresh(r *api.Request) error {
 	to := ev.readTS

@@ -168,29 +168,31 @@ func (ev *evaluation) recoverTxn(r *api.Request, resp *api.Response) error {
 }
 
 // hearOfCommits takes note of the commits that a batch of resolutions tells of,
-// and hands their locks on at once: an intent whose writer has committed for good
-// reads as a version. So a lazy batch can wait for others.
-func (ev *evaluation) hearOfCommits(ctx context.Context) error {
-	lazy := len(ev.ba.Requests) > 0
+// and hands their locks on at once: an intent whose writer has committed reads as
+// a version. So a lazy batch can wait for others; done says that it was news only.
+func (ev *evaluation) hearOfCommits(ctx context.Context) (done bool, err error) {
+	lazy, news := len(ev.ba.Requests) > 0, false
 	for i := range ev.ba.Requests {
 		r := &ev.ba.Requests[i]
 		a := r.Txn
-		if r.Kind != api.ResolveIntent || a == nil || a.Status != api.Committed || len(a.Ignored) > 0 {
+		if r.Kind != api.ResolveIntent || a == nil || len(a.Ignored) > 0 ||
+			a.Status != api.Committed && !(a.Status == api.Staging && a.Lazy) {
 			lazy = false
 			continue
 		}
-		ev.m.NoteCommitted(&a.Pushee, a.Pushee.WriteTS)
+		ev.m.NoteCommitted(&a.Pushee, a.Pushee.WriteTS, a.Status == api.Committed)
 		if r.End == nil {
 			ev.m.ReleaseKey(r.Key, concurrency.Hash(r.Key), a.Pushee.ID)
 		} else {
 			ev.m.ReleaseTxn(a.Pushee.ID, r.Key, r.End)
 		}
 		lazy = lazy && a.Lazy
+		news = news || a.Status == api.Staging
 	}
-	if !lazy {
-		return nil
+	if news || !lazy {
+		return news && lazy, nil
 	}
-	return ev.m.Turn(ctx)
+	return false, ev.m.Turn(ctx)
 }
 
 // resolveIntent makes a finished transaction's fate known to its intents.

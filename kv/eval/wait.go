@@ -36,6 +36,24 @@ func (ev *evaluation) handleBlocked(ctx context.Context) error {
 	return ev.await(ctx, w, b.key, false)
 }
 
+// recordWait is how long a batch waits for a record to tell of a commit that was
+// heard of; after that it treats the writer like any other.
+const recordWait = 500 * time.Millisecond
+
+// awaitRecord waits for the record of a committed transaction to say so.
+func (ev *evaluation) awaitRecord(ctx context.Context) error {
+	t := time.NewTimer(recordWait)
+	defer t.Stop()
+	select {
+	case <-ev.unsaid:
+	case <-t.C:
+		ev.impatient = true
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
 // handleConflicts deals with the foreign intents that stopped the batch, whose
 // latches are still held.
 func (ev *evaluation) handleConflicts(ctx context.Context) error {

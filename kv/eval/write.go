@@ -29,6 +29,9 @@ func (ev *evaluation) checkWrite(r *api.Request) error {
 		if w.head, err = ev.head(r.Key); err != nil {
 			return err
 		}
+		if err := ev.mayReplace(&w.head); err != nil {
+			return err
+		}
 		if in := w.head.Intent; in != nil && in.Txn.ID != ev.opts.ID {
 			ev.addConflict(r.Key, in, api.LockExclusive, r.Wait)
 			return nil

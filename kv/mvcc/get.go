@@ -222,6 +222,9 @@ func (h *Head) Settle(ts hlc.Timestamp) Head {
 	return Head{Newest: ts, Live: !in.Deleted, Value: in.Value, settles: h}
 }
 
+// Laid returns the state with the intent that Settle counted as a version.
+func (h *Head) Laid() *Head { return h.settles }
+
 // Settled reports whether the state counts on an intent that is to be resolved.
 func (h *Head) Settled() bool { return h.settles != nil }
 

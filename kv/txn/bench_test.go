@@ -55,3 +55,5 @@ func BenchmarkCoordinator(b *testing.B) {
 	run("locking read", true, func() { batch.GetLocked(k, api.LockExclusive, api.WaitBlock) })
 	run("insert", true, func() { batch.Put(k, k, api.Expect{Kind: api.ExpectAbsent}) })
 }
+
+func (*instant) Tell(context.Context, *api.BatchRequest) {}

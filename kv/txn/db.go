@@ -23,6 +23,8 @@ type Ranges interface {
 	api.Sender
 	// Range returns the descriptor, perhaps stale, of the range that holds key.
 	Range(ctx context.Context, key api.Key) (*api.RangeDescriptor, error)
+	// Tell brings news to ranges where that costs next to nothing.
+	Tell(ctx context.Context, ba *api.BatchRequest)
 }
 
 // Limits bound what a transaction buffers and sends; zero values mean defaults.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pamirdb/pamir/kv"
 	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/pkg/hlc"
 )
 
 const (
@@ -120,7 +121,7 @@ func (t *Txn) decide(ctx context.Context, b *kv.Batch, m *api.TxnMeta, there []*
 	}
 	switch {
 	case record.err == nil && laid.err == nil:
-		return t.staging(m, record.br, laid.br)
+		return t.staging(ctx, m, there, record.br, laid.br)
 	case record.err != nil && isDefinite(record.err):
 		return again(conditionOf(record.err, stage, func(i int) int32 { return index(i, true) }))
 	case record.err == nil && isDefinite(laid.err):
@@ -156,10 +157,11 @@ func (t *Txn) unstage(ctx context.Context, m *api.TxnMeta) error {
 
 // staging ends a round in which every write was laid: the transaction is
 // committed, unless a write was pushed above the record.
-func (t *Txn) staging(m *api.TxnMeta, record, laid *api.BatchResponse) error {
+func (t *Txn) staging(ctx context.Context, m *api.TxnMeta, there []*pending, record, laid *api.BatchResponse) error {
 	staged := m.WriteTS.Forward(record.WriteTS)
 	if laid == nil || laid.WriteTS.LessEq(staged) {
 		t.db.stats.parallel.Add(1)
+		t.tell(ctx, m, there, staged)
 		t.committedAt(staged, true)
 		return nil
 	}
@@ -170,6 +172,21 @@ func (t *Txn) staging(m *api.TxnMeta, record, laid *api.BatchResponse) error {
 	up.WriteTS = up.WriteTS.Forward(laid.WriteTS)
 	t.meta.Store(up)
 	return &againError{}
+}
+
+// tell lets others go on with the keys that the transaction wrote, before its
+// record says that it is committed. The record's own range hears of it there.
+func (t *Txn) tell(ctx context.Context, m *api.TxnMeta, there []*pending, at hlc.Timestamp) {
+	if len(t.ignored) > 0 {
+		return
+	}
+	args := &api.TxnArgs{Pushee: *m, Status: api.Staging, Lazy: true}
+	args.Pushee.WriteTS = at
+	ba := &api.BatchRequest{Header: api.Header{Gateway: m.Gateway}, Requests: make([]api.Request, 0, len(there))}
+	for _, p := range there {
+		ba.Requests = append(ba.Requests, api.Request{Kind: api.ResolveIntent, Key: p.key, Txn: args})
+	}
+	t.db.cfg.Ranges.Tell(ctx, ba)
 }
 
 // againError asks commit to try again at the present timestamps.

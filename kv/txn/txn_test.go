@@ -334,3 +334,5 @@ func TestIgnoredIntervals(t *testing.T) {
 		t.Fatal(got)
 	}
 }
+
+func (*scripted) Tell(context.Context, *api.BatchRequest) {}
