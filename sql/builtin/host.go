@@ -70,7 +70,7 @@ func isHostFunc(p *pgfacts.Proc) bool {
 		}
 	}
 	switch p.Name {
-	case "current_setting", "set_config", "regclass", "amvalidate", "lastval", "mxid_age", "age", "enum_first", "enum_last", "enum_range":
+	case "current_setting", "set_config", "regclass", "amvalidate", "lastval", "mxid_age", "age":
 		return true
 	}
 	return false

@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"bytes"
 	"sort"
 	"strings"
 	"unicode/utf8"
@@ -19,11 +20,13 @@ func init() {
 		"length_in_encoding":            func(c *Call) error { return c.RetInt(int64(utf8.RuneCount(c.Bytes(0)))) },
 		"sql:substring(text,text,text)": substringSimilar,
 		"enum_cmp": func(c *Call) error {
-			r, err := callHost(c.Ctx, "enum_cmp", []types.Datum{types.NewInt(int64(c.Info.ArgTypes[0].OID)), c.Datum(0), c.Datum(1)})
-			if err != nil {
-				return err
-			}
-			return c.Ret(r)
+			return c.RetInt(int64(bytes.Compare(c.Bytes(0), c.Bytes(1))))
+		},
+		"enum_first":     func(c *Call) error { return enumEnd(c, true) },
+		"enum_last":      func(c *Call) error { return enumEnd(c, false) },
+		"enum_range_all": func(c *Call) error { return enumRange(c, types.Null, types.Null) },
+		"enum_range_bounds": func(c *Call) error {
+			return enumRange(c, c.Datum(0), c.Datum(1))
 		},
 	})
 }

@@ -174,6 +174,9 @@ func (c *testCatalog) constraint(t testing.TB, tab *catalog.Table, k *ast.Constr
 // RegName implements types.NameResolver.
 func (c *testCatalog) RegName(_, _ types.OID) (string, bool) { return "", false }
 
+// EnumLabels implements types.NameResolver.
+func (c *testCatalog) EnumLabels(types.OID) (string, []types.Label, bool) { return "", nil, false }
+
 // RegOID implements types.NameResolver for regclass.
 func (c *testCatalog) RegOID(_ types.OID, name string) (types.OID, error) {
 	n := catalog.Name{Name: name}

@@ -273,6 +273,9 @@ func TypeName(r *catalog.SessionResolver, t types.Type) string {
 	if _, ok := types.Lookup(t.OID); ok {
 		return t.String()
 	}
+	if e := types.ElemOf(t.OID); e != 0 {
+		return TypeName(r, types.Of(e)) + "[]"
+	}
 	if d, ok := r.ByOID(t.OID); ok {
 		if ut, ok := d.(*catalog.Type); ok {
 			if found, ok := r.Type(catalog.Name{Name: ut.Name}); ok && found.ID == ut.ID {
@@ -287,11 +290,6 @@ func TypeName(r *catalog.SessionResolver, t types.Type) string {
 	name := "???"
 	r.Snapshot().Each(func(d catalog.Descriptor) bool {
 		switch x := d.(type) {
-		case *catalog.Type:
-			if x.Array == t.OID {
-				name = QuoteIdent(x.Name) + "[]"
-				return false
-			}
 		case *catalog.Table:
 			if x.RowType == t.OID {
 				name = qualified(r, &x.Header, false)

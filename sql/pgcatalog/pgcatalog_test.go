@@ -40,7 +40,7 @@ func testEnv() *Env {
 	v := &catalog.View{Header: catalog.Header{ID: 16410, Name: "v", Database: db.ID, Schema: public.ID, Owner: root.ID},
 		Columns: []catalog.Column{{ID: 1, Name: "x", Type: types.Of(types.Int8OID)}}, Query: "SELECT 1::bigint AS x", DependsOn: []types.OID{16400}}
 	enum := &catalog.Type{Header: catalog.Header{ID: 16420, Name: "mood", Database: db.ID, Schema: public.ID, Owner: root.ID}, Class: catalog.EnumType,
-		Array: 16421, Labels: []catalog.EnumLabel{{OID: 16422, Label: "ok", Sort: 1}}}
+		Array: types.ArrayOf(16420), Labels: []catalog.EnumLabel{{OID: 16422, Label: "ok", Sort: 1}}}
 	snap := catalog.NewSnapshot().With(1, append(Descriptors(), db, public, root, seq, t, v, enum), nil)
 	return &Env{Ctx: context.Background(), Resolver: catalog.NewSessionResolver(snap, db, []string{"public"}, true), User: root.ID}
 }
@@ -159,7 +159,7 @@ func TestDefinitions(t *testing.T) {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
-	if got := TypeName(r, types.Of(16421)); got != "mood[]" {
+	if got := TypeName(r, types.Of(types.ArrayOf(16420))); got != "mood[]" {
 		t.Error(got)
 	}
 	if got, ok := QualifiedRelation(r, 16402); !ok || got != "t_b" {

@@ -106,7 +106,7 @@ func Category(oid types.OID) byte {
 	if isComposite(oid) {
 		return 'C'
 	}
-	return 'E'
+	return types.Of(oid).Category()
 }
 
 func isComposite(oid types.OID) bool { return oid >= 10000 && oid < 16384 }

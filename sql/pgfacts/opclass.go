@@ -104,7 +104,7 @@ func DefaultBtree(oid types.OID) (*BtreeOps, bool) {
 			case 'm':
 				oid = types.AnyMultirangeOID
 			}
-		} else if oid >= 16384 {
+		} else if types.IsEnum(oid) {
 			oid = types.AnyEnumOID
 		}
 		if regLike(oid) {

@@ -132,10 +132,7 @@ func (e *Env) createEnum(s *ast.CreateEnumStmt) error {
 	if err != nil {
 		return err
 	}
-	t := &catalog.Type{Header: h, Class: catalog.EnumType}
-	if t.Array, err = e.oid(); err != nil {
-		return err
-	}
+	t := &catalog.Type{Header: h, Class: catalog.EnumType, Array: types.ArrayOf(h.ID)}
 	seen := map[string]bool{}
 	for i, l := range stringList(s.Vals) {
 		if seen[l] {

@@ -90,6 +90,8 @@ func objectRunner(stmt ast.Node) func(*Env) (string, error) {
 		return func(e *Env) (string, error) { return grantTag(s.IsGrant, ""), e.grant(s) }
 	case *ast.GrantRoleStmt:
 		return func(e *Env) (string, error) { return grantTag(s.IsGrant, " ROLE"), e.grantRole(s) }
+	case *ast.AlterEnumStmt:
+		return func(e *Env) (string, error) { return "ALTER TYPE", e.alterEnum(s) }
 	case *ast.CommentStmt:
 		return func(e *Env) (string, error) { return "COMMENT", e.comment(s) }
 	case *ast.RenameStmt:

@@ -351,6 +351,20 @@ func (n *names) RegOID(kind types.OID, name string) (types.OID, error) {
 	return regFact(kind, name)
 }
 
+// EnumLabels implements types.NameResolver.
+func (n *names) EnumLabels(oid types.OID) (string, []types.Label, bool) {
+	d, _ := (*Session)(n).snapshot().ByOID(oid)
+	t, ok := d.(*catalog.Type)
+	if !ok {
+		return "", nil, false
+	}
+	labels := make([]types.Label, len(t.Labels))
+	for i, l := range t.Labels {
+		labels[i] = types.Label{Sort: l.Sort, Label: l.Label}
+	}
+	return pgcatalog.QuoteIdent(t.Name), labels, true
+}
+
 // parseType reads a type's name.
 func (s *Session) parseType(name string) (types.Type, error) {
 	n, err := parse.ParseExpr("NULL::" + name)

@@ -62,6 +62,8 @@ func AppendBinaryBytes(b []byte, oid OID, v []byte, st *Settings) []byte {
 		return appendRecordBinary(b, v, st)
 	case ElemOf(oid) != 0:
 		return appendArrayBinary(b, v, st)
+	case IsEnum(oid):
+		v = enumLabel(v)
 	}
 	return append(b, v...)
 }
@@ -255,7 +257,7 @@ func decodeBinaryBytes(t Type, b []byte, st *Settings) (Datum, error) {
 	if err := CheckUTF8(b); err != nil {
 		return Null, err
 	}
-	if plainText(t.OID) && t.OID != JSONOID && t.OID != NameOID || t.OID >= 16384 {
+	if plainText(t.OID) && t.OID != JSONOID && t.OID != NameOID {
 		return NewBytes(b), nil
 	}
 	return ParseText(t, string(b), st)

@@ -201,7 +201,7 @@ func BytesAreKey(oid OID) bool {
 	case TextOID, VarCharOID, NameOID, ByteaOID, UUIDOID, UnknownOID, BitOID, VarBitOID, TimeTZOID:
 		return true
 	}
-	return oid >= 16384
+	return IsEnum(oid)
 }
 
 // AppendBytesHashKey is AppendHashKey for a Bytes value.

@@ -88,8 +88,8 @@ func parseOther(t Type, s string, st *Settings) (Datum, error) {
 	if e := ElemOf(t.OID); e != 0 {
 		return parseArray(t, s, st)
 	}
-	if t.OID >= 16384 {
-		return NewString(s), nil
+	if IsEnum(t.OID) {
+		return parseEnum(t.OID, s, st)
 	}
 	return Null, Errorf(CodeFeatureNotSupported, "cannot accept a value of type %s", Format(t.OID, -1))
 }
@@ -185,6 +185,9 @@ func AppendTextBytes(b []byte, oid OID, v []byte, st *Settings) []byte {
 	}
 	if ElemOf(oid) != 0 || oid == AnyArrayOID {
 		return appendArray(b, v, st)
+	}
+	if IsEnum(oid) {
+		v = enumLabel(v)
 	}
 	return append(b, v...)
 }

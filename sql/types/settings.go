@@ -56,6 +56,8 @@ type Settings struct {
 type NameResolver interface {
 	RegName(kind, oid OID) (name string, ok bool)
 	RegOID(kind OID, name string) (OID, error)
+	// EnumLabels returns an enum's name and its labels in their order.
+	EnumLabels(oid OID) (name string, labels []Label, ok bool)
 }
 
 // DefaultSettings are the settings of a new session.

@@ -120,8 +120,14 @@ func (t Type) Repr() Repr { return ReprOf(t.OID) }
 // WithMod returns t with another modifier.
 func (t Type) WithMod(mod int32) Type { return Type{OID: t.OID, Mod: mod} }
 
-// Category returns pg_type's typcategory; 'U' for types that are not built in.
+// Category returns pg_type's typcategory.
 func (t Type) Category() byte {
+	switch {
+	case IsEnum(t.OID):
+		return 'E'
+	case t.OID >= firstUserOID:
+		return 'A'
+	}
 	if i, ok := Lookup(t.OID); ok {
 		return i.Category
 	}
@@ -133,6 +139,12 @@ func (t Type) IsArray() bool { return ElemOf(t.OID) != 0 && t.OID != NameOID }
 
 // ElemOf returns the element type of a built-in true array type, or 0.
 func ElemOf(oid OID) OID {
+	if oid >= firstUserOID {
+		if oid&userArrayBit != 0 {
+			return oid &^ userArrayBit
+		}
+		return 0
+	}
 	if i, ok := Lookup(oid); ok && i.Category == 'A' && i.Kind == 'b' {
 		return i.Elem
 	}
@@ -141,6 +153,9 @@ func ElemOf(oid OID) OID {
 
 // ArrayOf returns the array type over a built-in element type, or 0.
 func ArrayOf(oid OID) OID {
+	if IsEnum(oid) {
+		return oid | userArrayBit
+	}
 	if i, ok := Lookup(oid); ok {
 		return i.Array
 	}
