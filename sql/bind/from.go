@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"github.com/pamirdb/pamir/sql/ast"
 	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/expr"
@@ -115,7 +117,7 @@ func (q *query) rangeVar(n *ast.RangeVar) (source, error) {
 	}
 	d, err := q.b.relation(n)
 	if err != nil {
-		return source{}, err
+		return source{}, q.notYetWith(n, err)
 	}
 	if err := q.b.allowed(d, 'r'); err != nil {
 		return source{}, err
@@ -131,6 +133,22 @@ func (q *query) rangeVar(n *ast.RangeVar) (source, error) {
 	}
 	return source{}, types.Errorf(types.CodeWrongObjectType, "cannot open relation \"%s\"", n.Relname).
 		WithDetail("This operation is not supported for %ss.", d.Kind()).At(position(n.Location))
+}
+
+// notYetWith adds to the error of a missing relation that WITH has an entry of
+// that name, if it has.
+func (q *query) notYetWith(n *ast.RangeVar, err error) error {
+	e, ok := err.(*types.Error)
+	if !ok || n.Schemaname != "" {
+		return err
+	}
+	for level := q; level != nil; level = level.parent {
+		if slices.Contains(level.withNames, n.Relname) {
+			return e.WithDetail("There is a WITH item named \"%s\", but it cannot be referenced from this part of the query.", n.Relname).
+				WithHint("Use WITH RECURSIVE, or re-order the WITH items to remove forward references.")
+		}
+	}
+	return err
 }
 
 // relation resolves a name to a table, view or sequence.

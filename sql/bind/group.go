@@ -180,6 +180,9 @@ func (s *selecting) aggregateStep() error {
 	if err := g.collect(s.having); err != nil {
 		return err
 	}
+	if s.recurses && len(g.aggs) > 0 {
+		return types.Errorf(types.CodeInvalidRecursion, "aggregate functions are not allowed in a recursive query's recursive term").At(g.aggs[0].Call.Location)
+	}
 	if err := g.input(); err != nil {
 		return err
 	}

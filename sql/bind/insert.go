@@ -148,6 +148,11 @@ func (w *writer) fewer(s *ast.InsertStmt, n int, cols []*catalog.Column, loc int
 
 func (w *writer) insertValues(s *ast.InsertStmt, sel *ast.SelectStmt, cols []*catalog.Column) error {
 	w.clause = clauseValues
+	// The target table cannot be named in its new rows; errors may name it.
+	target := w.rowItem(w.alias, w.m.Row)
+	target.relVisible, target.colsVisible = false, false
+	w.items = []*item{target}
+	defer func() { w.items = nil }()
 	var columns [][]expr.Expr
 	width := -1
 	for _, l := range sel.ValuesLists {
@@ -160,7 +165,7 @@ func (w *writer) insertValues(s *ast.InsertStmt, sel *ast.SelectStmt, cols []*ca
 			columns = make([][]expr.Expr, width)
 		}
 		if len(list.Items) != width {
-			return types.Errorf(types.CodeSyntaxError, "VALUES lists must all be the same length")
+			return types.Errorf(types.CodeSyntaxError, "VALUES lists must all be the same length").At(position(locationOf(list)))
 		}
 		if err := w.valuesRow(s, list.Items, cols, columns, len(sel.ValuesLists)); err != nil {
 			return err

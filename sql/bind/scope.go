@@ -86,11 +86,17 @@ type query struct {
 	clause clause
 	// lateral is set while the right side of a join or a LATERAL entry is
 	// bound: entries that are lateralOnly may be used.
-	lateral   bool
-	windows   map[string]*ast.WindowDef
-	inAgg     int
-	inWindow  int
-	hasAgg    bool
+	lateral  bool
+	windows  map[string]*ast.WindowDef
+	inAgg    int
+	inWindow int
+	hasAgg   bool
+	// recurses is set while FROM names the recursive query that this one is the
+	// step of.
+	recurses bool
+	// withNames are the names that the query's own WITH gives, also those that
+	// are not in scope yet.
+	withNames []string
 	hasWindow bool
 	hasSRF    bool
 	grouping  []*groupingRef
@@ -123,7 +129,7 @@ func stringsOf(ns []ast.Node) []string {
 func (q *query) columnRef(n *ast.ColumnRef) (expr.Expr, error) {
 	names := stringsOf(n.Fields)
 	if len(names) != len(n.Fields) {
-		return nil, types.Errorf(types.CodeSyntaxError, "row expansion via \"*\" is not supported here").At(position(n.Location))
+		return q.starRow(names, n.Location)
 	}
 	switch len(names) {
 	case 1:
@@ -161,7 +167,7 @@ func (q *query) unqualified(name string, loc int) (expr.Expr, error) {
 			}
 		}
 	}
-	return nil, types.Errorf(types.CodeUndefinedColumn, "column \"%s\" does not exist", name).At(position(loc))
+	return nil, q.missingColumn("", name, loc)
 }
 
 func (q *query) columnHere(name string, loc int) (expr.Expr, error) {
@@ -232,7 +238,7 @@ func (q *query) qualified(schema, table, name string, loc int) (expr.Expr, error
 		return nil, err
 	}
 	if it == nil {
-		return nil, q.missingItem(schema, table, loc)
+		return nil, q.missingItem(table, loc)
 	}
 	var found expr.Expr
 	for i := range it.cols {
@@ -245,7 +251,7 @@ func (q *query) qualified(schema, table, name string, loc int) (expr.Expr, error
 	}
 	if found == nil {
 		if found = systemColumn(it, name, loc); found == nil {
-			return nil, types.Errorf(types.CodeUndefinedColumn, "column %s.%s does not exist", table, name).At(position(loc))
+			return nil, q.missingColumn(table, name, loc)
 		}
 	}
 	return found, nil
@@ -260,24 +266,20 @@ func systemColumn(it *item, name string, loc int) expr.Expr {
 }
 
 // missingItem explains why a qualifier names nothing.
-func (q *query) missingItem(schema, table string, loc int) error {
-	full := table
-	if schema != "" {
-		full = schema + "." + table
-	}
+func (q *query) missingItem(table string, loc int) error {
 	for level := q; level != nil; level = level.parent {
 		for _, it := range level.items {
 			if it.alias == table && (it.lateralOnly || !it.relVisible) {
-				return types.Errorf(types.CodeUndefinedTable, "invalid reference to FROM-clause entry for table \"%s\"", full).
-					WithHint("There is an entry for table \"%s\", but it cannot be referenced from this part of the query.", full).At(position(loc))
+				return types.Errorf(types.CodeUndefinedTable, "invalid reference to FROM-clause entry for table \"%s\"", table).
+					WithHint("There is an entry for table \"%s\", but it cannot be referenced from this part of the query.", table).At(position(loc))
 			}
 			if it.table != nil && it.table.Name == table && it.alias != table {
-				return types.Errorf(types.CodeUndefinedTable, "invalid reference to FROM-clause entry for table \"%s\"", full).
+				return types.Errorf(types.CodeUndefinedTable, "invalid reference to FROM-clause entry for table \"%s\"", table).
 					WithHint("Perhaps you meant to reference the table alias \"%s\".", it.alias).At(position(loc))
 			}
 		}
 	}
-	return types.Errorf(types.CodeUndefinedTable, "missing FROM-clause entry for table \"%s\"", full).At(position(loc))
+	return types.Errorf(types.CodeUndefinedTable, "missing FROM-clause entry for table \"%s\"", table).At(position(loc))
 }
 
 func (q *query) wholeRow(it *item, loc int) (expr.Expr, error) {
@@ -289,6 +291,25 @@ func (q *query) wholeRow(it *item, loc int) (expr.Expr, error) {
 		}
 	}
 	return row, nil
+}
+
+// starRow makes table.* one value where it does not stand for several.
+func (q *query) starRow(names []string, loc int) (expr.Expr, error) {
+	if len(names) == 0 {
+		return nil, types.Errorf(types.CodeSyntaxError, "row expansion via \"*\" is not supported here").At(position(loc))
+	}
+	schema, table := "", names[len(names)-1]
+	if len(names) > 1 {
+		schema = names[len(names)-2]
+	}
+	it, level, err := q.findItem(schema, table, loc)
+	if err != nil {
+		return nil, err
+	}
+	if it == nil {
+		return nil, q.missingItem(table, loc)
+	}
+	return level.wholeRow(it, loc)
 }
 
 // star expands * and table.* into columns.
@@ -324,7 +345,7 @@ func (q *query) star(n *ast.ColumnRef) ([]target, error) {
 		return nil, err
 	}
 	if it == nil {
-		return nil, q.missingItem(schema, names[len(names)-1], n.Location)
+		return nil, q.missingItem(names[len(names)-1], n.Location)
 	}
 	add(level, it)
 	return out, nil

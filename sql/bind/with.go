@@ -55,6 +55,7 @@ func (q *query) cteSource(c *cte, alias string, n *ast.RangeVar) (source, error)
 		return source{}, err
 	}
 	if c.working {
+		q.recurses = true
 		return source{&plan.WorkTableScan{Base: plan.Base{Out: outs}, CTE: c.id, Name: c.name, Source: places}, []*item{it}}, nil
 	}
 	return source{&plan.CTEScan{Base: plan.Base{Out: outs}, CTE: c.id, Name: c.name, Source: src}, []*item{it}}, nil
@@ -65,6 +66,11 @@ func (q *query) cteSource(c *cte, alias string, n *ast.RangeVar) (source, error)
 func (q *query) with(w *ast.WithClause) (func(*relation) *relation, error) {
 	if w == nil {
 		return func(r *relation) *relation { return r }, nil
+	}
+	for _, n := range w.Ctes {
+		if c, ok := n.(*ast.CommonTableExpr); ok && !w.Recursive {
+			q.withNames = append(q.withNames, c.Ctename)
+		}
 	}
 	var entries []*cte
 	for _, n := range w.Ctes {
