@@ -161,14 +161,19 @@ func nameColumns(e *cte, c *ast.CommonTableExpr) error {
 
 // mentions reports whether a query names a relation.
 func mentions(s *ast.SelectStmt, name string) bool {
-	found := false
+	_, ok := mentioned(s, name)
+	return ok
+}
+
+// mentioned finds where a query names a relation first.
+func mentioned(s *ast.SelectStmt, name string) (loc int, found bool) {
 	ast.Walk(s, func(n ast.Node) bool {
-		if rv, ok := n.(*ast.RangeVar); ok && rv.Schemaname == "" && rv.Relname == name {
-			found = true
+		if rv, ok := n.(*ast.RangeVar); ok && !found && rv.Schemaname == "" && rv.Relname == name {
+			loc, found = rv.Location, true
 		}
 		return !found
 	})
-	return found
+	return loc, found
 }
 
 func (q *query) recursiveCTE(e *cte, s *ast.SelectStmt, c *ast.CommonTableExpr) error {
@@ -178,8 +183,8 @@ func (q *query) recursiveCTE(e *cte, s *ast.SelectStmt, c *ast.CommonTableExpr) 
 	if s.Op != ast.SETOP_UNION {
 		return bad("recursive query \"%s\" does not have the form non-recursive-term UNION [ALL] recursive-term")
 	}
-	if mentions(s.Larg, e.name) {
-		return bad("recursive reference to query \"%s\" must not appear within its non-recursive term")
+	if loc, ok := mentioned(s.Larg, e.name); ok {
+		return types.Errorf(types.CodeInvalidRecursion, "recursive reference to query \"%s\" must not appear within its non-recursive term", e.name).At(position(loc))
 	}
 	if err := checkRecursion(c, s); err != nil {
 		return err
@@ -249,7 +254,7 @@ func (q *query) stepTypes(e *cte, first, step *relation) (*relation, error) {
 		}
 		out, _, err := q.b.common("UNION", []expr.Expr{&expr.Const{Typ: c.typ}, &expr.Const{Typ: have}}, -1)
 		if err != nil {
-			return nil, err
+			return nil, at(err, step.cols[i].loc-1)
 		}
 		if overall := out[0].Type(); overall.OID != c.typ.OID {
 			return nil, differs(i, overall)

@@ -1,6 +1,8 @@
 package schemachange
 
 import (
+	"strings"
+
 	"context"
 	"log/slog"
 	"slices"
@@ -372,21 +374,63 @@ func (e *Env) dropType(s *ast.DropStmt, n catalog.Name) error {
 	if err := e.mustOwn(&t.Header, "type"); err != nil {
 		return err
 	}
-	var user *catalog.Table
-	e.Change.Snapshot().Each(func(d catalog.Descriptor) bool {
-		if tb, ok := d.(*catalog.Table); ok {
-			for i := range tb.Columns {
-				if o := tb.Columns[i].Type.OID; o == t.ID || o == t.Array && o != 0 {
-					user = tb
-				}
-			}
-		}
-		return user == nil
-	})
-	if user != nil {
-		return types.Errorf(types.CodeDependentObjectsStillExist, "cannot drop type %s because other objects depend on it", t.Name).
-			WithDetail("a column of table %s depends on type %s", user.Name, t.Name)
+	if err := e.dropColumnsOf(t, s.Behavior == ast.DROP_CASCADE); err != nil {
+		return err
 	}
 	e.Change.Drop(t.ID)
+	return nil
+}
+
+// dropColumnsOf drops the columns of a type, or refuses.
+func (e *Env) dropColumnsOf(t *catalog.Type, cascade bool) error {
+	type use struct {
+		table  *catalog.Table
+		column string
+		array  bool
+	}
+	var uses []use
+	for _, array := range []bool{true, false} {
+		oid := t.ID
+		if array {
+			oid = t.Array
+		}
+		e.Change.Snapshot().Each(func(d catalog.Descriptor) bool {
+			tb, ok := d.(*catalog.Table)
+			for i := 0; ok && oid != 0 && i < len(tb.Columns); i++ {
+				if c := &tb.Columns[i]; c.Type.OID == oid && c.State.Readable() {
+					uses = append(uses, use{tb, c.Name, array})
+				}
+			}
+			return true
+		})
+	}
+	if len(uses) == 0 {
+		return nil
+	}
+	if !cascade {
+		lines := make([]string, len(uses))
+		for i, u := range uses {
+			lines[i] = "column " + u.column + " of table " + u.table.Name + " depends on type " + t.Name
+			if u.array {
+				lines[i] += "[]"
+			}
+		}
+		return types.Errorf(types.CodeDependentObjectsStillExist, "cannot drop type %s because other objects depend on it", t.Name).
+			WithDetail("%s", strings.Join(lines, "\n")).WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
+	}
+	for _, u := range uses {
+		sc, ok := e.Change.Snapshot().ByOID(u.table.Schema)
+		if !ok {
+			continue
+		}
+		err := e.alterTable(&ast.AlterTableStmt{
+			Relation: &ast.RangeVar{Schemaname: sc.Head().Name, Relname: u.table.Name},
+			Objtype:  ast.OBJECT_TABLE,
+			Cmds:     []ast.Node{&ast.AlterTableCmd{Subtype: ast.AT_DropColumn, Name: u.column, Behavior: ast.DROP_CASCADE}},
+		})
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
