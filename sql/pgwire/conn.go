@@ -69,7 +69,7 @@ var errTerminated = errors.New("the client said goodbye")
 // serve runs the connection to its end.
 func (c *conn) serve(ctx context.Context) {
 	defer c.close()
-	err := c.start(ctx)
+	err := c.startSafely(ctx)
 	if err == nil {
 		c.s.register(c)
 		err = c.loop(ctx)
@@ -88,6 +88,11 @@ func (c *conn) serve(ctx context.Context) {
 	c.w.error(e, severityFatal)
 	_ = c.net.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
 	_ = c.w.flush()
+}
+
+func (c *conn) startSafely(ctx context.Context) (err error) {
+	defer c.survive(&err)
+	return c.start(ctx)
 }
 
 // goodbyeTimeout bounds the last write to a client that may not read any more.
@@ -209,14 +214,7 @@ func (c *conn) idleError() *types.Error {
 // handle answers one message. Its error ends the connection; the errors of
 // statements are answers.
 func (c *conn) handle(ctx context.Context, kind byte, msg []byte) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			c.s.cfg.Logger.Error("panic in a session", "panic", p, "stack", string(debug.Stack()))
-			e := types.Errorf(types.CodeInternal, "internal error: %v", p)
-			e.Severity = severityFatal
-			err = e
-		}
-	}()
+	defer c.survive(&err)
 	if c.skip && kind != 'S' && kind != 'X' {
 		return nil
 	}
@@ -247,6 +245,14 @@ func (c *conn) handle(ctx context.Context, kind byte, msg []byte) (err error) {
 		return c.answer(ctx, types.Errorf(types.CodeFeatureNotSupported, "function calls by message are not supported"))
 	}
 	return protocolError("invalid frontend message type %d", kind)
+}
+
+// survive makes an error of a panic: it ends one connection, not the node.
+func (c *conn) survive(err *error) {
+	if p := recover(); p != nil {
+		c.s.cfg.Logger.Error("panic in a session", "panic", p, "stack", string(debug.Stack()))
+		*err = fatal(types.CodeInternal, "internal error: %v", p)
+	}
 }
 
 // query runs a string in the simple protocol.

@@ -156,7 +156,7 @@ func (p *protocolTest) connect(d *datadriven.TestData, n int) (string, error) {
 		return "", err
 	}
 	p.conns[n] = c
-	m := &pgproto3.StartupMessage{Parameters: map[string]string{"user": p.to.user, "database": p.to.database}}
+	m := startup(map[string]string{"user": p.to.user, "database": p.to.database})
 	version := uint32(pgproto3.ProtocolVersion30)
 	d.MaybeScanArgs(p.t, "version", &version)
 	for _, name := range []string{"user", "database"} {
@@ -185,6 +185,10 @@ func (p *protocolTest) connect(d *datadriven.TestData, n int) (string, error) {
 	// Which settings there are, and their values, is of no concern here.
 	lines := slices.DeleteFunc(strings.SplitAfter(out, "\n"), func(l string) bool { return strings.HasPrefix(l, "ParameterStatus") })
 	return strings.Join(lines, ""), nil
+}
+
+func startup(parameters map[string]string) *pgproto3.StartupMessage {
+	return &pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersion30, Parameters: parameters}
 }
 
 // bytes sends what is no message and prints what comes back until the server

@@ -41,6 +41,11 @@ type portal struct {
 	done    bool
 	total   int64
 	started bool
+	tag     string // of what was done
+	// rest are rows beyond a limit of a statement without a plan, of which given
+	// have been given.
+	rest  *vec.Batch
+	given int
 	// held are the rows of a WITH HOLD cursor after its transaction.
 	held   *held
 	hold   bool
@@ -60,7 +65,7 @@ func (p *portal) close() {
 		p.in.Finish()
 		p.in = nil
 	}
-	p.done, p.held = true, nil
+	p.done, p.held, p.rest = true, nil, nil
 }
 
 func (s *Session) closePortals() {
@@ -77,7 +82,7 @@ func (s *Session) closePortals() {
 // dropUnnamed forgets the unnamed statement and portal: a string of statements
 // would be their next use.
 func (s *Session) dropUnnamed() {
-	if s.unnamed.stmt != nil {
+	if s.unnamed.stmt != nil && !s.t.failed {
 		s.unnamed.close()
 		s.unnamed.stmt = nil
 	}
@@ -98,13 +103,11 @@ func (s *Session) Prepare(ctx context.Context, name, sql string, paramTypes []ty
 }
 
 func (s *Session) prepareNamed(name, sql string, oids []types.OID) error {
-	if name != "" {
-		if _, ok := s.stmts[name]; ok {
-			return types.Errorf(types.CodeDuplicatePreparedStatement, "prepared statement \"%s\" already exists", name)
-		}
-	}
 	if name == "" && s.sameUnnamed(sql, oids) {
 		return nil
+	}
+	if name == "" {
+		delete(s.stmts, "") // also if the new one turns out wrong
 	}
 	p := &prepared{name: name, sql: sql}
 	for _, o := range oids {
@@ -115,6 +118,9 @@ func (s *Session) prepareNamed(name, sql string, oids []types.OID) error {
 	}
 	if err := s.planPrepared(p); err != nil {
 		return err
+	}
+	if _, ok := s.stmts[name]; ok && name != "" {
+		return types.Errorf(types.CodeDuplicatePreparedStatement, "prepared statement \"%s\" already exists", name)
 	}
 	p.settings = s.set.Version()
 	s.stmts[name] = p
@@ -227,10 +233,7 @@ func (s *Session) Bind(ctx context.Context, portalName, statement string, params
 func (s *Session) bind(ctx context.Context, name, statement string, params []Param, formats []int16) error {
 	st, ok := s.stmts[statement]
 	if !ok {
-		if statement == "" {
-			return types.Errorf(types.CodeInvalidStatementName, "unnamed prepared statement does not exist")
-		}
-		return types.Errorf(types.CodeInvalidStatementName, "prepared statement \"%s\" does not exist", statement)
+		return noStatement(statement)
 	}
 	if len(params) != len(st.params) {
 		return types.Errorf(types.CodeProtocolViolation, "bind message supplies %d parameters, but prepared statement \"%s\" requires %d",
@@ -330,7 +333,7 @@ func (s *Session) textParam(v []byte, t types.Type) (types.Datum, error) {
 func (s *Session) DescribeStatement(_ context.Context, name string) ([]types.OID, []plan.ResultColumn, error) {
 	p, ok := s.stmts[name]
 	if !ok {
-		return nil, nil, s.done(types.Errorf(types.CodeInvalidStatementName, "prepared statement \"%s\" does not exist", name))
+		return nil, nil, s.done(noStatement(name))
 	}
 	if s.t.failed && p.result != nil {
 		return nil, nil, errFailed()
@@ -352,6 +355,13 @@ func (s *Session) DescribePortal(_ context.Context, name string) ([]plan.ResultC
 		return nil, nil, errFailed()
 	}
 	return p.stmt.result, p.formats, nil
+}
+
+func noStatement(name string) error {
+	if name == "" {
+		return types.Errorf(types.CodeInvalidStatementName, "unnamed prepared statement does not exist")
+	}
+	return types.Errorf(types.CodeInvalidStatementName, "prepared statement \"%s\" does not exist", name)
 }
 
 func noPortal(name string) error {
@@ -394,14 +404,18 @@ func (s *Session) execute(p *portal, maxRows int, w ResultWriter) error {
 	if err := s.refuseFailed(p.stmt); err != nil {
 		return err
 	}
-	if p.stmt.plan == nil {
-		return s.utility(&p.stmt.st, w, p)
-	}
 	if p.in != nil {
 		return s.resume(p, maxRows, w)
 	}
-	if p.done && p.started {
-		return w.Complete(s.commandTag(p.stmt.plan.plan, 0, 0))
+	switch {
+	case p.rest != nil:
+		return s.giveRest(p, maxRows, w, p.stmt.result)
+	case p.done && p.started:
+		return s.executeAgain(p, w)
+	case p.stmt.plan == nil && maxRows > 0 && p.stmt.result != nil:
+		return s.runLimited(p, maxRows, w)
+	case p.stmt.plan == nil:
+		return s.executeUtility(p, w)
 	}
 	s.enter()
 	if !s.current(p.stmt.plan.planEntry) || s.t.change != nil {
@@ -422,8 +436,34 @@ func (s *Session) execute(p *portal, maxRows int, w ResultWriter) error {
 	*st = statement{s: s, sql: p.stmt.sql, plan: p.stmt.plan, runner: p.runner, w: w, formats: p.formats, maxRows: maxRows,
 		portal: p, wait: wait, prep: p.stmt}
 	err := s.runStatement(st)
-	p.done = p.in == nil
+	p.done, p.tag = p.in == nil, s.lastTag
 	return err
+}
+
+// executeUtility runs a portal whose statement has no plan. If that ended the
+// transaction, it ended the portal.
+func (s *Session) executeUtility(p *portal, w ResultWriter) error {
+	if err := s.utility(&p.stmt.st, w, p); err != nil {
+		return err
+	}
+	p.started, p.done = true, true
+	if !s.t.open() {
+		s.unnamed.stmt = nil
+	}
+	return nil
+}
+
+// executeAgain answers for a portal that has given all its rows: a query has no
+// more, a statement with RETURNING has done its work, and others have no end to
+// stand at.
+func (s *Session) executeAgain(p *portal, w ResultWriter) error {
+	switch {
+	case p.stmt.result == nil || p.tag == "":
+		return types.Errorf(types.CodeObjectNotInPrerequisite, "portal \"%s\" cannot be run", p.name)
+	case p.stmt.plan != nil && p.stmt.plan.plan.Tag == plan.TagSelect:
+		return w.Complete(s.commandTag(p.stmt.plan.plan, 0, 0))
+	}
+	return w.Complete(p.tag)
 }
 
 // resume gives more rows of a suspended portal.

@@ -146,6 +146,7 @@ func setConfig(s *Session, a []types.Datum) (types.Datum, error) {
 	if !a[1].IsNull() {
 		v = a[1].Str()
 	}
+	s.keepSettings()
 	if err := s.assign(a[0].Str(), v, a[2].Bool() && s.t.block); err != nil {
 		return types.Null, err
 	}

@@ -24,6 +24,7 @@ func (s *Session) setStmt(n *ast.VariableSetStmt, w ResultWriter) (string, error
 		w.Notice(warning(types.CodeNoActiveTransaction, "SET LOCAL can only be used in transaction blocks"))
 		return "SET", nil
 	}
+	s.keepSettings()
 	var err error
 	tag := "SET"
 	switch n.Kind {

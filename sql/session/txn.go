@@ -112,7 +112,6 @@ func (s *Session) ensureTxn() error {
 // begin starts a transaction block.
 func (s *Session) beginBlock(st *ast.TransactionStmt) error {
 	s.t.block = true
-	s.t.saved = s.set.Snapshot()
 	s.enter()
 	return s.transactionModes(st.Options)
 }
@@ -200,13 +199,30 @@ func (s *Session) rollback(ctx context.Context) {
 	if s.t.txn != nil {
 		_ = s.t.txn.Rollback(context.WithoutCancel(ctx)) // what is left is cleaned up by others
 	}
-	if s.t.saved != nil {
-		s.set.Restore(s.t.saved)
-	}
+	s.t.savepoints = s.t.savepoints[:0]
+	s.restoreSettings()
 	unlock := s.t.unlock
 	s.finish(false)
 	if unlock != nil {
 		unlock()
+	}
+}
+
+// keepSettings remembers the settings that a rollback goes back to, before the
+// transaction's first change of one.
+func (s *Session) keepSettings() {
+	if s.t.saved == nil {
+		s.t.saved = s.set.Snapshot()
+	}
+}
+
+// restoreSettings undoes what was set since the last savepoint, or in the
+// transaction.
+func (s *Session) restoreSettings() {
+	if n := len(s.t.savepoints); n > 0 {
+		s.set.Restore(s.t.savepoints[n-1].set)
+	} else if s.t.saved != nil {
+		s.set.Restore(s.t.saved)
 	}
 }
 
@@ -228,6 +244,7 @@ func (s *Session) fail(ctx context.Context) {
 		return
 	}
 	s.t.failed = true
+	s.restoreSettings()
 	s.t.queue.RollbackTo(s.t.queue.Mark())
 	if len(s.t.savepoints) == 0 && s.t.txn != nil {
 		// Nothing can come back: let others have the locks.
@@ -315,6 +332,9 @@ func (s *Session) transactionStmt(st *ast.TransactionStmt, w ResultWriter) (stri
 				return "", chainAlone("ROLLBACK")
 			}
 			w.Notice(warning(types.CodeNoActiveTransaction, "there is no transaction in progress"))
+			if s.t.implicit {
+				s.rollback(s.ctx)
+			}
 			return "ROLLBACK", nil
 		}
 		again := s.chain(st)

@@ -50,6 +50,9 @@ func (s *Session) utility(st *parse.Statement, w ResultWriter, p *portal) error 
 	if err != nil {
 		return err
 	}
+	if p != nil {
+		p.tag = tag
+	}
 	s.t.statements++
 	if !s.t.block && !s.t.implicit {
 		if err := s.commit(s.ctx); err != nil {

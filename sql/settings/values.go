@@ -13,8 +13,10 @@ import (
 type Values struct {
 	set     map[string]string // by lower-case name, what differs from the default
 	initial map[string]string // what RESET goes back to
-	local   *Snapshot         // what SET LOCAL has covered
-	types   *types.Settings
+	local   map[string]string // what SET LOCAL has covered; nil without one
+	// A shared map belongs to snapshots as well: it is copied before a change.
+	sharedSet, sharedLocal bool
+	types                  *types.Settings
 
 	path      []string
 	stmt      time.Duration
@@ -28,7 +30,7 @@ type Values struct {
 }
 
 // Snapshot is a state to go back to.
-type Snapshot struct{ set map[string]string }
+type Snapshot struct{ set, local map[string]string }
 
 // New returns the defaults.
 func New() *Values {
@@ -62,13 +64,24 @@ func (v *Values) Set(name, value string, local bool) error {
 
 func (v *Values) put(key, value string, local bool) {
 	if local && v.local == nil {
-		v.local = v.Snapshot()
+		v.local, v.sharedLocal, v.sharedSet = v.set, true, true
 	}
-	if !local && v.local != nil {
-		v.local.set[key] = value
-	}
+	v.own()
 	v.set[key] = value
+	if !local && v.local != nil {
+		v.local[key] = value
+	}
 	v.version++
+}
+
+// own makes sure that the maps may be changed.
+func (v *Values) own() {
+	if v.sharedSet {
+		v.set, v.sharedSet = maps.Clone(v.set), false
+	}
+	if v.sharedLocal {
+		v.local, v.sharedLocal = maps.Clone(v.local), false
+	}
 }
 
 // Get returns a parameter's value.
@@ -96,7 +109,7 @@ func (v *Values) Bool(name string) bool {
 }
 
 // Seal makes the values as they are now what RESET goes back to.
-func (v *Values) Seal() { v.initial = maps.Clone(v.set) }
+func (v *Values) Seal() { v.initial, v.sharedSet = v.set, true }
 
 // Reset sets a parameter back.
 func (v *Values) Reset(name string) error {
@@ -108,10 +121,13 @@ func (v *Values) Reset(name string) error {
 	if ok && d.Context == "internal" {
 		return types.Errorf(types.CodeCantChangeRuntimeParam, "parameter \"%s\" cannot be changed", d.Name)
 	}
-	if x, ok := v.initial[key]; ok {
-		v.set[key] = x
-	} else {
-		delete(v.set, key)
+	v.own()
+	for _, m := range []map[string]string{v.set, v.local} {
+		if x, ok := v.initial[key]; !ok {
+			delete(m, key)
+		} else if m != nil {
+			m[key] = x
+		}
 	}
 	v.derive()
 	return nil
@@ -119,17 +135,21 @@ func (v *Values) Reset(name string) error {
 
 // ResetAll sets everything back.
 func (v *Values) ResetAll() {
-	v.set = maps.Clone(v.initial)
-	v.local = nil
+	v.set, v.sharedSet = v.initial, true
+	v.local, v.sharedLocal = nil, false
 	v.derive()
 }
 
-// Snapshot returns the state.
-func (v *Values) Snapshot() *Snapshot { return &Snapshot{set: maps.Clone(v.set)} }
+// Snapshot returns the state. It copies nothing.
+func (v *Values) Snapshot() *Snapshot {
+	v.sharedSet, v.sharedLocal = true, v.local != nil
+	return &Snapshot{set: v.set, local: v.local}
+}
 
 // Restore goes back to a state.
 func (v *Values) Restore(s *Snapshot) {
-	v.set = maps.Clone(s.set)
+	v.set, v.local = s.set, s.local
+	v.sharedSet, v.sharedLocal = true, s.local != nil
 	v.derive()
 }
 
@@ -138,8 +158,7 @@ func (v *Values) EndLocal() {
 	if v.local == nil {
 		return
 	}
-	v.Restore(v.local)
-	v.local = nil
+	v.Restore(&Snapshot{set: v.local})
 }
 
 // Types returns the settings that values are read and printed under. It stays
