@@ -57,6 +57,7 @@ type proposer struct {
 	nextID  uint64
 	rejects []command // refused before they were packed
 	crowded bool      // somebody waits for room in the engine
+	held    bool      // released at the end of a write of the log
 	draining,
 	closed bool
 }
@@ -98,13 +99,24 @@ func (p *proposer) poke() {
 	}
 }
 
-// dispatch hands entries to Raft as far as the limit allows; the caller holds mu.
+func (p *proposer) limit() int {
+	if p.g.voters.Load() > 1 {
+		return inflightOthers
+	}
+	return inflightAlone
+}
+
+// dispatch hands entries to Raft, now or at a better moment; the caller holds mu.
 // Raft's channel has room for more than the limit, so this never blocks.
 func (p *proposer) dispatch() {
-	limit := inflightAlone
-	if p.g.voters.Load() > 1 {
-		limit = inflightOthers
+	if !p.hold(p.limit()) {
+		p.send()
 	}
+}
+
+// send hands entries to Raft as far as the limit allows; the caller holds mu.
+func (p *proposer) send() {
+	limit := p.limit()
 	for len(p.queue) > 0 && p.flying < limit && !p.crowded {
 		if p.flying > 0 && len(p.queue) < secondCommands {
 			return
@@ -126,6 +138,30 @@ func (p *proposer) dispatch() {
 			}
 		}()
 	}
+}
+
+// hold keeps commands back while the log is being written: those that come until
+// that is done can travel in the same entry, and no sooner would they be written.
+// The caller holds mu.
+func (p *proposer) hold(limit int) bool {
+	switch {
+	case p.held:
+		return true
+	case len(p.queue) == 0 || p.flying >= limit && limit > inflightAlone:
+		return false
+	}
+	// A lone voter's entry under way is part of that write as a rule, so that the
+	// next one can follow when it ends.
+	p.held = p.g.h.logs.Later(p.release)
+	return p.held
+}
+
+// release sends off what was held back.
+func (p *proposer) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held = false
+	p.send()
 }
 
 // endWith makes waiting for f end when dead is closed. Raft forgets a few of these

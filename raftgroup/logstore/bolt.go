@@ -251,6 +251,9 @@ func (d *boltDir) Remove(r ids.RangeID) error {
 	return nil
 }
 
+// Later implements Dir.
+func (d *boltDir) Later(f func()) bool { return d.write.later(f) }
+
 // Close implements Dir.
 func (d *boltDir) Close() error { return d.b.Close() }
 

@@ -3,6 +3,7 @@ package logstore
 import (
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -11,12 +12,19 @@ import (
 // nobody writes does so for all who are there, and hands over to the first of
 // those who came meanwhile. Without a goroutine of its own, a lone append costs
 // no switch.
+//
+//	writing ─▶ done: wake the callers, tell those who held back ─▶ gather ─▶ writing
 type committer struct {
 	store func([]*raft.Log) error
 
 	mu    sync.Mutex
 	queue []*appending
-	busy  bool
+	// busy: somebody has the turn. writing: and the file is being written.
+	busy, writing bool
+	// told are called when the write ends; expected of them have not brought
+	// their entries yet.
+	told     []func()
+	expected int
 }
 
 // Limits of one transaction. Whoever writes takes at least its own entries.
@@ -24,6 +32,10 @@ const (
 	commitEntries = 4096
 	commitBytes   = 4 << 20
 )
+
+// gatherTime bounds the wait for those who were told that a write has ended: a
+// part of what a sync takes, and some times what a few goroutines need.
+const gatherTime = 100 * time.Microsecond
 
 // appending is one caller's entries.
 type appending struct {
@@ -50,23 +62,35 @@ func (c *committer) add(logs []*raft.Log) *appending {
 	} else {
 		c.busy = true
 	}
+	if c.expected > 0 && !c.writing {
+		c.expected--
+	}
 	c.queue = append(c.queue, a)
 	return a
 }
 
+// later is Dir's Later.
+func (c *committer) later(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.writing {
+		c.told = append(c.told, f)
+	}
+	return c.writing
+}
+
 // wait returns once the entries are durable, or failed to be.
 func (c *committer) wait(a *appending) error {
-	if a.wake == nil {
-		// The other ranges of the same transaction are about to come.
-		runtime.Gosched()
-	} else if <-a.wake; !a.turn {
-		return a.err
+	if a.wake != nil {
+		if <-a.wake; !a.turn {
+			return a.err
+		}
 	}
-	c.mu.Lock()
-	batch := c.take()
-	c.mu.Unlock()
+	batch := c.gather()
 	err := c.store(join(batch))
 	c.mu.Lock()
+	told := c.told
+	c.told, c.writing, c.expected = nil, false, len(told)
 	if len(c.queue) > 0 {
 		c.queue[0].turn = true
 		c.queue[0].wake <- struct{}{}
@@ -80,7 +104,26 @@ func (c *committer) wait(a *appending) error {
 			o.wake <- struct{}{}
 		}
 	}
+	for _, f := range told {
+		f()
+	}
 	return err
+}
+
+// gather gives those who are about to come a moment, and returns what to write.
+func (c *committer) gather() []*appending {
+	// The other ranges of the same transaction, for one.
+	runtime.Gosched()
+	start := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.expected > 0 && time.Since(start) < gatherTime {
+		c.mu.Unlock()
+		runtime.Gosched()
+		c.mu.Lock()
+	}
+	c.writing, c.expected = true, 0
+	return c.take()
 }
 
 func (c *committer) do(logs []*raft.Log) error { return c.wait(c.add(logs)) }

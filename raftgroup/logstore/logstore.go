@@ -30,6 +30,11 @@ type Dir interface {
 	Open(r ids.RangeID) (Store, error)
 	// Remove deletes a store for good; it must be closed.
 	Remove(r ids.RangeID) error
+	// Later reports whether entries that were given to a store now would wait for
+	// a write that is under way. Then f is called when it ends, and must not
+	// block; the next write waits a moment for the entries that f brings about. So
+	// a caller can go on gathering entries, instead of queueing up too early.
+	Later(f func()) bool
 	// Close is called once all stores are closed.
 	Close() error
 }

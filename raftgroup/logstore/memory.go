@@ -37,6 +37,9 @@ func (d *memoryDir) Remove(r ids.RangeID) error {
 	return nil
 }
 
+// Later implements Dir.
+func (d *memoryDir) Later(func()) bool { return false }
+
 // Close implements Dir. What was written stays: see memoryDir.
 func (d *memoryDir) Close() error { return nil }
 
