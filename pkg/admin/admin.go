@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -59,9 +60,28 @@ func Handler(s Source) http.Handler {
 	handleJSON(guarded, "GET /api/v1/sessions", func(ctx context.Context) (any, error) { return s.Sessions(ctx) })
 	handleJSON(guarded, "GET /api/v1/statements", func(ctx context.Context) (any, error) { return s.Statements(ctx) })
 	handleJSON(guarded, "GET /api/v1/transactions", func(ctx context.Context) (any, error) { return s.Transactions(ctx) })
+	profiles(s, guarded)
 	mux.Handle("/", authenticated(s, guarded))
 	mux.HandleFunc("GET /health", health(s))
 	return mux
+}
+
+// profiles serves Go's profiles of the process, to root alone: they may show parts
+// of statements.
+func profiles(s Source, mux *http.ServeMux) {
+	pages := map[string]http.HandlerFunc{
+		"/debug/pprof/": pprof.Index, "/debug/pprof/profile": pprof.Profile,
+		"/debug/pprof/symbol": pprof.Symbol, "/debug/pprof/trace": pprof.Trace,
+	}
+	for path, page := range pages {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			if user, _, _ := r.BasicAuth(); !s.Insecure() && user != "root" {
+				http.Error(w, "profiles are for root", http.StatusForbidden)
+				return
+			}
+			page(w, r)
+		})
+	}
 }
 
 // authenticated asks for a role's name and password on a secure cluster.
