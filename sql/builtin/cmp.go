@@ -201,12 +201,3 @@ func registerExtremes() {
 func enumCompare(op cmpOp) RowFunc {
 	return func(c *Call) error { return c.RetBool(op.holds(bytes.Compare(c.Bytes(0), c.Bytes(1)))) }
 }
-
-func callHost(ctx *Ctx, proc string, args []types.Datum) (types.Datum, error) {
-	if ctx.Host != nil {
-		if d, ok, err := ctx.Host.CallHost(ctx, proc, args); ok || err != nil {
-			return d, err
-		}
-	}
-	return types.Null, types.Errorf(types.CodeFeatureNotSupported, "function %s is not supported here", proc)
-}

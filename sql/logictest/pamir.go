@@ -153,7 +153,6 @@ type writer struct {
 	described bool
 	open      bool
 	in        string
-	copied    strings.Builder
 	mark      int
 }
 

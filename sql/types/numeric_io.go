@@ -295,7 +295,3 @@ func decodeNumericBinary(b []byte) (Numeric, error) {
 	}
 	return NumericFromBig(v, int16(scale)), nil
 }
-
-func badBinary(typeName string) error {
-	return Errorf(CodeInvalidBinaryRepresentation, "incorrect binary data format for type %s", typeName)
-}
