@@ -169,6 +169,8 @@ func (c *conn) next() (byte, []byte, error) {
 			return 0, nil, err
 		}
 	}
+	c.r.rest()
+	c.w.rest()
 	c.state.Store(state)
 	// Whoever drains sets the flag first and looks at the state then; here it is
 	// the other way round, so one of the two notices.

@@ -60,7 +60,11 @@ func (c *conn) bindPortal(ctx context.Context, msg []byte) error {
 		b.params = append(b.params, session.Param{Value: v, Format: formatOf(m.ParameterFormatCodes, i)})
 	}
 	// The result formats belong to the portal: a session copies them.
-	if err := c.sess.Bind(ctx, m.DestinationPortal, m.PreparedStatement, b.params, m.ResultFormatCodes); err != nil {
+	err := c.sess.Bind(ctx, m.DestinationPortal, m.PreparedStatement, b.params, m.ResultFormatCodes)
+	// The values lie in the buffer of the connection, which must be free to go.
+	m.Parameters = nil
+	clear(b.params)
+	if err != nil {
 		return err
 	}
 	c.w.send(bindComplete)

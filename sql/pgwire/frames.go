@@ -10,8 +10,10 @@ import (
 
 const (
 	readBufferBytes = 8 << 10
-	// keepBufferBytes is the largest buffer that is kept for the next message.
+	// keepBufferBytes is the largest buffer that is kept for the next message,
+	// idleBufferBytes the largest that a client keeps while it says nothing.
 	keepBufferBytes = 256 << 10
+	idleBufferBytes = 32 << 10
 	// maxStartupBytes bounds what is read of a client that has not said who it is,
 	// maxAuthBytes of one that has not proved it.
 	maxStartupBytes = 10_000
@@ -136,6 +138,13 @@ func (r *reader) fill(n int) error {
 		}
 	}
 	return nil
+}
+
+// rest gives a large buffer back once all of it has been taken.
+func (r *reader) rest() {
+	if len(r.buf) > idleBufferBytes && r.start == r.end {
+		r.buf, r.start, r.end = make([]byte, readBufferBytes), 0, 0
+	}
 }
 
 // buffered tells whether bytes have arrived that nobody took yet.

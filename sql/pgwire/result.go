@@ -148,7 +148,7 @@ func (r *copyReader) next() {
 			r.err = err
 			return
 		}
-		r.rest = m.Data
+		r.rest, m.Data = m.Data, nil
 	case 'c':
 		r.err = io.EOF
 	case 'f':

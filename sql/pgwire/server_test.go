@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"reflect"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -451,4 +453,34 @@ func BenchmarkSimpleQuery(b *testing.B) {
 	if err := errors.Join(a.Close(), srv.Close()); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// TestIdleMemory: what an idle client costs does not grow with what it said and
+// heard before.
+func TestIdleMemory(t *testing.T) {
+	s, _ := testServer(t, Config{Insecure: true})
+	c := mustConnect(t, url(listen(t, s)))
+	check := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(what, err)
+		}
+		s.mu.Lock()
+		inner := s.mu.conns[int32(c.PgConn().PID())]
+		s.mu.Unlock()
+		for inner.state.Load() != stateWaiting {
+			runtime.Gosched()
+		}
+		if out, in := cap(inner.w.out), len(inner.r.buf); out > idleBufferBytes || in > idleBufferBytes {
+			t.Errorf("%s: keeps %d and %d bytes", what, out, in)
+		}
+	}
+	_, err := c.Exec(within(t), "rows 20000")
+	check("rows", err)
+	_, err = c.Exec(within(t), "param $1", strings.Repeat("x", 1<<20))
+	check("param", err)
+	_, err = c.PgConn().CopyFrom(within(t), bytes.NewReader(make([]byte, 1<<20)), "copyin")
+	check("copyin", err)
+	_, err = c.Exec(within(t), "rows 1 "+strings.Repeat(" ", 1<<20), pgx.QueryExecModeSimpleProtocol)
+	check("query", err)
 }

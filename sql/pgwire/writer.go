@@ -81,6 +81,13 @@ func (w *writer) flush() error {
 	return w.err
 }
 
+// rest gives a large buffer back once all of it has left.
+func (w *writer) rest() {
+	if cap(w.out) > idleBufferBytes && len(w.out) == 0 {
+		w.out = nil
+	}
+}
+
 // relieve sends when enough has gathered: first what is complete, and of the
 // current statement only what exceeds the buffer by itself.
 func (w *writer) relieve() error {
