@@ -408,6 +408,9 @@ func (q *query) field(e expr.Expr, name string) (expr.Expr, error) {
 	return nil, types.Errorf(types.CodeUndefinedColumn, "column \"%s\" not found in data type %s", name, types.Format(e.Type().OID, -1)).At(expr.LocationOf(e))
 }
 
+// maxDimensions bounds the dimensions of an array, as in PostgreSQL.
+const maxDimensions = 6
+
 func (q *query) subscript(arg expr.Expr, inds []ast.Node) (expr.Expr, error) {
 	t := arg.Type()
 	elem := types.ElemOf(t.OID)
@@ -418,6 +421,9 @@ func (q *query) subscript(arg expr.Expr, inds []ast.Node) (expr.Expr, error) {
 	case elem == 0:
 		return nil, types.Errorf(types.CodeDatatypeMismatch, "cannot subscript type %s because it does not support subscripting",
 			types.Format(t.OID, -1)).At(expr.LocationOf(arg))
+	}
+	if len(inds) > maxDimensions && elem != 0 {
+		return nil, types.Errorf(types.CodeProgramLimitExceeded, "number of array dimensions (%d) exceeds the maximum allowed (%d)", len(inds), maxDimensions)
 	}
 	s := &expr.Subscript{Arg: arg, Typ: result, Location: expr.LocationOf(arg)}
 	slice := false

@@ -118,6 +118,10 @@ func (s *selecting) bindParts(locks []ast.Node) (err error) {
 	return s.locking(locks)
 }
 
+// maxTargets bounds the columns of a result: clients count them in 16 bits and
+// PostgreSQL in fewer.
+const maxTargets = 1664
+
 func (q *query) selectList(ns []ast.Node, c clause) ([]target, error) {
 	saved := q.clause
 	q.clause = c
@@ -145,6 +149,9 @@ func (q *query) selectList(ns []ast.Node, c clause) ([]target, error) {
 			name = figureName(rt.Val)
 		}
 		out = append(out, target{name: name, e: e, loc: rt.Location})
+	}
+	if len(out) > maxTargets {
+		return nil, types.Errorf(types.CodeTooManyColumns, "target lists can have at most %d entries", maxTargets)
 	}
 	return out, nil
 }

@@ -38,7 +38,9 @@ func (c *cteState) more(r *run, want int) error {
 		return nil
 	}
 	c.store.addBatch(b)
-	return r.env.Account.Grow(b.Len() * len(b.Cols) * 16)
+	grown := liveBytes(b)
+	c.store.bytes += grown
+	return r.env.Account.Grow(grown)
 }
 
 // withOp runs the CTEs that modify data to their end and then its body.
@@ -193,6 +195,9 @@ func (b *builder) recursive(n *plan.RecursiveCTE) (Operator, error) {
 	return r, err
 }
 
+// seenEntry is what a row in the set of those seen takes beyond its bytes.
+const seenEntry = 48
+
 // Next implements Operator.
 func (r *recursiveOp) Next(want int) (*vec.Batch, error) {
 	for {
@@ -208,6 +213,7 @@ func (r *recursiveOp) Next(want int) (*vec.Batch, error) {
 				}
 				// What the last round found is what this one works on.
 				r.work, r.next = r.next, r.work
+				r.run.env.Account.Release(r.next.bytes)
 				r.next.reset()
 				r.run.work[r.node.CTE] = r.work
 				r.opened = true
@@ -224,23 +230,22 @@ func (r *recursiveOp) Next(want int) (*vec.Batch, error) {
 			r.phase, r.opened = 1, false
 			continue
 		}
-		if out := r.take(b, cols); out != nil {
-			if err := r.run.env.Account.Grow(out.Len() * len(out.Cols) * 16); err != nil {
-				return nil, err
-			}
-			return out, nil
+		out, err := r.take(b, cols)
+		if err != nil || out != nil {
+			return out, err
 		}
 	}
 }
 
 // take keeps the new rows of a batch for the next round.
-func (r *recursiveOp) take(b *vec.Batch, cols []int) *vec.Batch {
+func (r *recursiveOp) take(b *vec.Batch, cols []int) (*vec.Batch, error) {
 	r.out = vec.Batch{Cols: r.out.Cols[:0], N: b.N, Sel: b.Sel}
 	for _, c := range cols {
 		r.out.Cols = append(r.out.Cols, b.Cols[c])
 	}
 	if !r.node.All {
 		sel := make([]int32, 0, b.Len())
+		grown := 0
 		for i := range b.Len() {
 			p := b.Pos(i)
 			r.key = r.key[:0]
@@ -250,17 +255,23 @@ func (r *recursiveOp) take(b *vec.Batch, cols []int) *vec.Batch {
 			if _, ok := r.seen[string(r.key)]; !ok {
 				r.seen[string(r.key)] = struct{}{}
 				sel = append(sel, int32(p))
+				grown += len(r.key) + seenEntry
 			}
 		}
 		if len(sel) == 0 {
-			return nil
+			return nil, nil
+		}
+		if err := r.run.env.Account.Grow(grown); err != nil {
+			return nil, err
 		}
 		r.out.Sel = sel
 	}
 	for i := range r.out.Len() {
 		r.next.add(&r.out, r.out.Pos(i))
 	}
-	return &r.out
+	grown := liveBytes(&r.out)
+	r.next.bytes += grown
+	return &r.out, r.run.env.Account.Grow(grown)
 }
 
 // Reset implements Operator.

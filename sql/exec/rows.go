@@ -142,6 +142,23 @@ func (a *Account) Release(n int) {
 // Used returns the bytes held.
 func (a *Account) Used() int64 { return a.used }
 
+// liveBytes estimates the memory that a copy of the live rows of b takes.
+func liveBytes(b *vec.Batch) int {
+	n := b.Len()
+	total := n * len(b.Cols) * 16
+	for _, v := range b.Cols {
+		if v.Repr != types.Bytes {
+			continue
+		}
+		for i := range n {
+			if p := b.Pos(i); !v.IsNull(p) {
+				total += len(v.Bytes(p))
+			}
+		}
+	}
+	return total
+}
+
 // drain reads all rows of an operator into a store.
 func drain(r *run, op Operator, s *rowStore) error {
 	for {
@@ -156,7 +173,7 @@ func drain(r *run, op Operator, s *rowStore) error {
 			return nil
 		}
 		s.addBatch(b)
-		if grown := b.Len() * len(s.reprs) * 16; grown > 0 {
+		if grown := liveBytes(b); grown > 0 {
 			s.bytes += grown
 			if err := r.env.Account.Grow(grown); err != nil {
 				return err
