@@ -8,6 +8,7 @@ import (
 	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/expr"
 	"github.com/pamirdb/pamir/sql/parse"
+	"github.com/pamirdb/pamir/sql/pgfacts"
 	"github.com/pamirdb/pamir/sql/types"
 )
 
@@ -145,11 +146,81 @@ func (m *tableMaker) alterColumn(c *ast.AlterTableCmd) error {
 			return err
 		}
 	case ast.AT_DropIdentity:
+		if col.Identity == catalog.NoIdentity {
+			if c.MissingOk {
+				m.notice("00000", "column \"%s\" of relation \"%s\" is not an identity column, skipping", col.Name, m.t.Name)
+				return nil
+			}
+			return notIdentity(m.t, col)
+		}
+		seq := col.Sequence
 		col.Identity, col.Default, col.Sequence = 0, nil, 0
+		m.Change.Drop(seq)
+	case ast.AT_SetIdentity:
+		if err := m.setIdentity(col, c); err != nil {
+			return err
+		}
+	case ast.AT_DropExpression:
+		if col.Generated == nil {
+			if c.MissingOk {
+				m.notice("00000", "column \"%s\" of relation \"%s\" is not a stored generated column, skipping", col.Name, m.t.Name)
+				return nil
+			}
+			return types.Errorf(types.CodeObjectNotInPrerequisite, "column \"%s\" of relation \"%s\" is not a stored generated column", col.Name, m.t.Name)
+		}
+		col.Generated = nil
 	default:
 		return types.Errorf(types.CodeFeatureNotSupported, "this form of ALTER TABLE is not supported")
 	}
 	m.Change.Put(append(m.put, m.t)...)
+	return nil
+}
+
+func notIdentity(t *catalog.Table, c *catalog.Column) error {
+	return types.Errorf(types.CodeObjectNotInPrerequisite, "column \"%s\" of relation \"%s\" is not an identity column", c.Name, t.Name)
+}
+
+// setIdentity changes when an identity column takes values of its own, and the
+// options of its sequence.
+func (m *tableMaker) setIdentity(col *catalog.Column, c *ast.AlterTableCmd) error {
+	if col.Identity == catalog.NoIdentity {
+		return notIdentity(m.t, col)
+	}
+	l, ok := c.Def.(*ast.List)
+	if !ok {
+		return nil
+	}
+	var options []ast.Node
+	for _, n := range l.Items {
+		d, ok := n.(*ast.DefElem)
+		if !ok {
+			continue
+		}
+		if d.Defname != "generated" {
+			options = append(options, d)
+			continue
+		}
+		col.Identity = catalog.IdentityByDefault
+		if k, ok := d.Arg.(*ast.Integer); ok && k.Ival == 'a' {
+			col.Identity = catalog.IdentityAlways
+		}
+	}
+	if len(options) == 0 {
+		return nil
+	}
+	d, _ := m.Change.Snapshot().ByOID(col.Sequence)
+	q, ok := d.(*catalog.Sequence)
+	if !ok {
+		return types.Errorf(types.CodeUndefinedObject, "the sequence of column \"%s\" is gone", col.Name)
+	}
+	q, err := clone(q)
+	if err != nil {
+		return err
+	}
+	if err := m.sequenceOptions(q, options, false); err != nil {
+		return err
+	}
+	m.Change.Put(q)
 	return nil
 }
 
@@ -169,6 +240,9 @@ func (m *tableMaker) addColumn(d *ast.ColumnDef, ifNotExists bool) error {
 	}
 	id := m.t.NextColumn - 1
 	col, _ := m.t.Column(id)
+	// Its indexes and constraints come when the rows that exist have its values.
+	indexes, constraints := m.t.Indexes, m.t.Constraints
+	m.t.Indexes, m.t.Constraints = slices.Clone(old.Indexes), slices.Clone(old.Constraints)
 	var missing []catalog.MissingValue
 	compute := col.Generated != nil
 	if col.Default != nil {
@@ -209,7 +283,12 @@ func (m *tableMaker) addColumn(d *ast.ColumnDef, ifNotExists bool) error {
 			m.Change.Put(t)
 		}
 	}
-	return m.settle(old)
+	before, err := clone(m.t)
+	if err != nil {
+		return err
+	}
+	m.t.Indexes, m.t.Constraints = indexes, constraints
+	return m.settle(before)
 }
 
 // settle fills the indexes that are new against old, and checks the constraints
@@ -467,24 +546,38 @@ func (m *tableMaker) alterType(c *ast.AlterTableCmd) error {
 		m.Change.Put(m.t)
 		return nil
 	}
-	for _, x := range m.t.Indexes {
-		for _, ic := range x.Columns {
-			if ic.Column == col.ID {
-				return types.Errorf(types.CodeFeatureNotSupported, "changing the type of column \"%s\" is not supported while index \"%s\" is on it", col.Name, x.Name).
-					WithHint("Drop the index, change the type and create the index again.")
-			}
-		}
+	if x := m.t.PrimaryIndex(); slices.ContainsFunc(x.Columns, func(ic catalog.IndexColumn) bool { return ic.Column == col.ID }) {
+		return types.Errorf(types.CodeFeatureNotSupported, "changing the type of column \"%s\" is not supported: rows are stored in its order", col.Name).
+			WithHint("Create a table with the other type and copy the rows.")
 	}
-	using := quoteIdent(col.Name) + "::" + to.String()
-	if def.RawDefault != nil {
-		if using, err = parse.FormatExpr(def.RawDefault); err != nil {
+	using := quoteIdent(col.Name)
+	switch {
+	case def.RawDefault != nil:
+		if using, err = m.usingClause(def.RawDefault, col, to); err != nil {
 			return err
 		}
+	case !pgfacts.CanCoerce(col.Type.OID, to.OID, pgfacts.Assignment):
+		return types.Errorf(types.CodeDatatypeMismatch, "column \"%s\" cannot be cast automatically to type %s", col.Name, types.Format(to.OID, -1)).
+			WithHint("You might need to specify \"USING %s::%s\".", quoteIdent(col.Name), to)
 	}
 	return m.rewriteColumn(i, to, using)
 }
 
-// rewriteColumn fills a new column and puts it where the old one was.
+// usingClause checks ALTER TYPE's expression and returns its text.
+func (m *tableMaker) usingClause(n ast.Node, col *catalog.Column, to types.Type) (string, error) {
+	e, err := bind.Stored(bind.StoredIndexExpr, n, m.t, types.Type{}, "", m.resolver(), m.Bind)
+	if err != nil {
+		return "", err
+	}
+	if !pgfacts.CanCoerce(e.Type().OID, to.OID, pgfacts.Assignment) {
+		return "", types.Errorf(types.CodeDatatypeMismatch, "result of USING clause for column \"%s\" cannot be cast automatically to type %s", col.Name, types.Format(to.OID, -1)).
+			WithHint("You might need to add an explicit cast.")
+	}
+	return parse.FormatExpr(n)
+}
+
+// rewriteColumn fills a new column and puts it where the old one was, in indexes
+// and constraints too.
 func (m *tableMaker) rewriteColumn(i int, to types.Type, using string) error {
 	old := m.t.Columns[i]
 	tmp := catalog.Column{ID: m.t.NextColumn, Name: "........pamir.new." + old.Name, Type: to}
@@ -492,30 +585,129 @@ func (m *tableMaker) rewriteColumn(i int, to types.Type, using string) error {
 	m.t.Columns = slices.Insert(m.t.Columns, i+1, tmp)
 	m.newLayout()
 	m.Change.Put(m.t)
-	if err := m.Query(m.Ctx, "UPDATE "+m.sqlName(m.t)+" SET "+quoteIdent(tmp.Name)+" = ("+using+")::"+to.String(), nil); err != nil {
-		return err
+	if err := m.Query(m.Ctx, "UPDATE "+m.sqlName(m.t)+" SET "+quoteIdent(tmp.Name)+" = ("+using+")", nil); err != nil {
+		return unplaced(err)
 	}
 	t, err := m.table(m.t.ID)
 	if err != nil {
 		return err
 	}
 	m.t = t
+	indexes, checks, err := m.replaceColumn(old.ID, tmp.ID)
+	if err != nil {
+		return err
+	}
 	if err := m.dropColumn(&ast.AlterTableCmd{Name: old.Name}); err != nil {
 		return err
 	}
 	col, _ := m.t.Column(tmp.ID)
-	col.Name, col.NotNull, col.Comment = old.Name, old.NotNull, old.Comment
+	col.Name, col.NotNull, col.Comment, col.Identity, col.Sequence = old.Name, old.NotNull, old.Comment, old.Identity, old.Sequence
 	if old.Default != nil {
-		n, err := parse.ParseExpr(old.Default.Source)
-		if err != nil {
-			return err
-		}
-		if err := m.setDefault(col, n); err != nil {
+		if err := m.retypeDefault(col, &old); err != nil {
 			return err
 		}
 	}
-	m.Change.Put(m.t)
-	return nil
+	before, err := clone(m.t)
+	if err != nil {
+		return err
+	}
+	m.t.Indexes = append(m.t.Indexes, indexes...)
+	for k := range checks {
+		c := &checks[k]
+		n, err := parse.ParseExpr(c.Check.Source)
+		if err != nil {
+			return err
+		}
+		if c.Check, err = m.stored(bind.StoredCheck, n, types.Of(types.BoolOID), ""); err != nil {
+			return err
+		}
+	}
+	m.t.Constraints = append(m.t.Constraints, checks...)
+	return m.settle(before)
+}
+
+// retypeDefault gives a column the default that it had with another type.
+func (m *tableMaker) retypeDefault(col, old *catalog.Column) error {
+	if old.Sequence != 0 {
+		tree, err := nextvalExpr(old.Sequence, col.Type)
+		if err != nil {
+			return err
+		}
+		col.Default = &catalog.Expr{Source: old.Default.Source, Tree: tree}
+		return nil
+	}
+	n, err := parse.ParseExpr(old.Default.Source)
+	if err != nil {
+		return err
+	}
+	return m.setDefault(col, n)
+}
+
+// replaceColumn takes out the indexes on a column, to be built anew on another
+// one, and the checks over it; keys name the other column from now on.
+func (m *tableMaker) replaceColumn(from, to catalog.ColumnID) (indexes []catalog.Index, checks []catalog.Constraint, err error) {
+	m.t.Indexes = slices.DeleteFunc(m.t.Indexes, func(x catalog.Index) bool {
+		uses := false
+		for k := range x.Columns {
+			if x.Columns[k].Column == from {
+				x.Columns[k].Column, uses = to, true
+			}
+		}
+		for k := range x.Include {
+			if x.Include[k] == from {
+				x.Include[k], uses = to, true
+			}
+		}
+		if uses {
+			m.clearStorage(m.t, x.Storage)
+			x.Storage = m.storage()
+			indexes = append(indexes, x)
+		}
+		return uses
+	})
+	m.t.Constraints = slices.DeleteFunc(m.t.Constraints, func(c catalog.Constraint) bool {
+		uses := slices.Contains(c.Columns, from)
+		for k := range c.Columns {
+			if c.Columns[k] == from {
+				c.Columns[k] = to
+			}
+		}
+		if uses && c.Kind == catalog.CheckConstraint {
+			checks = append(checks, c)
+			return true
+		}
+		return false
+	})
+	for _, in := range m.t.InboundFKs {
+		t := m.t
+		if in.Table != m.t.ID {
+			if t, err = m.table(in.Table); err != nil {
+				return nil, nil, err
+			}
+		}
+		if fk, ok := t.Constraint(in.Constraint); ok {
+			for k := range fk.RefColumns {
+				if fk.RefColumns[k] == from {
+					fk.RefColumns[k] = to
+				}
+			}
+		}
+		if t != m.t {
+			m.Change.Put(t)
+		}
+	}
+	return indexes, checks, nil
+}
+
+// unplaced takes the position out of the error of a statement that the client
+// did not write.
+func unplaced(err error) error {
+	if e, ok := err.(*types.Error); ok && e.Position != 0 {
+		c := *e
+		c.Position = 0
+		return &c
+	}
+	return err
 }
 
 // sameImage reports whether every value of one type is stored as the same value

@@ -7,6 +7,7 @@ import (
 	"github.com/pamirdb/pamir/sql/ast"
 	"github.com/pamirdb/pamir/sql/bind"
 	"github.com/pamirdb/pamir/sql/catalog"
+	"github.com/pamirdb/pamir/sql/pgfacts"
 	"github.com/pamirdb/pamir/sql/types"
 )
 
@@ -15,6 +16,9 @@ func (m *tableMaker) constraint(c *ast.Constraint, columns []string) error {
 	if c.Conname != "" {
 		for i := range m.t.Constraints {
 			if m.t.Constraints[i].Name == c.Conname {
+				if m.isNew && c.Contype == ast.CONSTR_CHECK {
+					return types.Errorf(types.CodeDuplicateObject, "check constraint \"%s\" already exists", c.Conname)
+				}
 				return types.Errorf(types.CodeDuplicateObject, "constraint \"%s\" for relation \"%s\" already exists", c.Conname, m.t.Name)
 			}
 		}
@@ -90,15 +94,15 @@ func (m *tableMaker) check(c *ast.Constraint, columns []string) error {
 }
 
 // columnIDs resolves the columns of a key.
-func (m *tableMaker) columnIDs(names []string) ([]catalog.ColumnID, error) {
+func (m *tableMaker) columnIDs(names []string, loc int) ([]catalog.ColumnID, error) {
 	var ids []catalog.ColumnID
 	for _, n := range names {
 		c, ok := m.t.ColumnByName(n)
 		if !ok {
-			return nil, types.Errorf(types.CodeUndefinedColumn, "column \"%s\" named in key does not exist", n)
+			return nil, types.Errorf(types.CodeUndefinedColumn, "column \"%s\" named in key does not exist", n).At(position(loc))
 		}
 		if slices.Contains(ids, c.ID) {
-			return nil, types.Errorf(types.CodeDuplicateColumn, "column \"%s\" appears twice in unique constraint", n)
+			return nil, types.Errorf(types.CodeDuplicateColumn, "column \"%s\" appears twice in unique constraint", n).At(position(loc))
 		}
 		ids = append(ids, c.ID)
 	}
@@ -112,21 +116,24 @@ func (m *tableMaker) uniqueConstraint(c *ast.Constraint, columns []string) error
 		return m.constraintOnIndex(c)
 	}
 	if primary && m.t.Primary != 0 && !m.t.HasRowID() {
-		return types.Errorf(types.CodeInvalidTableDefinition, "multiple primary keys for table \"%s\" are not allowed", m.t.Name)
+		return types.Errorf(types.CodeInvalidTableDefinition, "multiple primary keys for table \"%s\" are not allowed", m.t.Name).At(position(newLocation(m, c)))
 	}
-	ids, err := m.columnIDs(columns)
+	ids, err := m.columnIDs(columns, c.Location)
 	if err != nil {
 		return err
 	}
 	x := catalog.Index{Unique: true, NullsNotDistinct: c.NullsNotDistinct}
 	for _, id := range ids {
+		if err := m.indexable(id); err != nil {
+			return err
+		}
 		if primary {
 			tc, _ := m.t.Column(id)
 			tc.NotNull = true
 		}
 		x.Columns = append(x.Columns, catalog.IndexColumn{Column: id})
 	}
-	if x.Include, err = m.columnIDs(stringList(c.Including)); err != nil {
+	if x.Include, err = m.columnIDs(stringList(c.Including), c.Location); err != nil {
 		return err
 	}
 	suffix, part := "key", strings.Join(columns, "_")
@@ -158,6 +165,28 @@ func (m *tableMaker) uniqueConstraint(c *ast.Constraint, columns []string) error
 	return nil
 }
 
+// newLocation is where a constraint stands, in CREATE TABLE.
+func newLocation(m *tableMaker, c *ast.Constraint) int {
+	if m.isNew {
+		return c.Location
+	}
+	return -1
+}
+
+// indexable refuses a column whose type has no order.
+func (m *tableMaker) indexable(id catalog.ColumnID) error {
+	c, _ := m.t.Column(id)
+	return indexableType(c.Type)
+}
+
+func indexableType(t types.Type) error {
+	if ops, ok := pgfacts.DefaultBtree(t.OID); ok && ops.Less != 0 || t.OID >= 16384 {
+		return nil
+	}
+	return types.Errorf(types.CodeUndefinedObject, "data type %s has no default operator class for access method \"btree\"", types.Format(t.OID, -1)).
+		WithHint("You must specify an operator class for the index or define a default operator class for the data type.")
+}
+
 // constraintOnIndex makes a UNIQUE constraint of an existing unique index.
 func (m *tableMaker) constraintOnIndex(c *ast.Constraint) error {
 	i := slices.IndexFunc(m.t.Indexes, func(x catalog.Index) bool { return x.Name == c.Indexname })
@@ -178,6 +207,9 @@ func (m *tableMaker) constraintOnIndex(c *ast.Constraint) error {
 	con := catalog.Constraint{OID: oid, Name: c.Conname, Kind: catalog.UniqueConstraint, Index: x.OID, Deferrable: c.Deferrable, InitiallyDeferred: c.Initdeferred}
 	if con.Name == "" {
 		con.Name = x.Name
+	}
+	if x.Name != con.Name {
+		m.notice("00000", "ALTER TABLE / ADD CONSTRAINT USING INDEX will rename index \"%s\" to \"%s\"", x.Name, con.Name)
 	}
 	x.Name = con.Name
 	for _, ic := range x.Columns {

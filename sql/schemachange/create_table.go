@@ -23,6 +23,13 @@ type tableMaker struct {
 	put []catalog.Descriptor
 	// fks are bound last: a table may reference itself.
 	fks []pendingFK
+	// generated are bound when all columns are there.
+	generated []pendingGenerated
+}
+
+type pendingGenerated struct {
+	column int
+	con    *ast.Constraint
 }
 
 type pendingFK struct {
@@ -75,6 +82,9 @@ func (e *Env) createTable(s *ast.CreateStmt) error {
 	return m.finish()
 }
 
+// maxColumns bounds the columns of a table, as in PostgreSQL.
+const maxColumns = 1600
+
 // newTable starts a table without columns.
 func (e *Env) newTable(name string, sc *catalog.Schema) (*tableMaker, error) {
 	h, err := e.header(name, sc)
@@ -112,6 +122,11 @@ func (m *tableMaker) elements(elts []ast.Node) error {
 			cons = append(cons, x)
 		}
 	}
+	for _, g := range m.generated {
+		if err := m.bindGenerated(g.column, g.con); err != nil {
+			return err
+		}
+	}
 	for _, c := range cons {
 		if err := m.constraint(c, nil); err != nil {
 			return err
@@ -123,6 +138,9 @@ func (m *tableMaker) elements(elts []ast.Node) error {
 // finish gives the table a key if it has none, a layout, and its foreign keys,
 // and enters everything into the change.
 func (m *tableMaker) finish() error {
+	if len(m.t.Columns) > maxColumns {
+		return types.Errorf(types.CodeTooManyColumns, "tables can have at most %d columns", maxColumns)
+	}
 	if m.t.Primary == 0 {
 		if err := m.rowID(); err != nil {
 			return err
@@ -245,13 +263,24 @@ func (m *tableMaker) columnConstraint(at int, con *ast.Constraint, all []ast.Nod
 	switch con.Contype {
 	case ast.CONSTR_NULL:
 		if c.NotNull {
-			return types.Errorf(types.CodeSyntaxError, "conflicting NULL/NOT NULL declarations for column \"%s\" of table \"%s\"", c.Name, m.t.Name).At(position(con.Location))
+			e := types.Errorf(types.CodeSyntaxError, "conflicting NULL/NOT NULL declarations for column \"%s\" of table \"%s\"", c.Name, m.t.Name)
+			if c.Sequence == 0 {
+				e = e.At(position(con.Location))
+			}
+			return e
 		}
 	case ast.CONSTR_NOTNULL:
 		c.NotNull = true
 	case ast.CONSTR_DEFAULT:
-		if c.Default != nil {
-			return types.Errorf(types.CodeSyntaxError, "multiple default values specified for column \"%s\" of table \"%s\"", c.Name, m.t.Name).At(position(con.Location))
+		switch {
+		case c.Identity != catalog.NoIdentity:
+			return types.Errorf(types.CodeSyntaxError, "both default and identity specified for column \"%s\" of table \"%s\"", c.Name, m.t.Name).At(position(con.Location))
+		case c.Default != nil:
+			e := types.Errorf(types.CodeSyntaxError, "multiple default values specified for column \"%s\" of table \"%s\"", c.Name, m.t.Name)
+			if c.Sequence == 0 {
+				e = e.At(position(con.Location))
+			}
+			return e
 		}
 		return m.setDefault(c, con.RawExpr)
 	case ast.CONSTR_IDENTITY:
@@ -265,14 +294,14 @@ func (m *tableMaker) columnConstraint(at int, con *ast.Constraint, all []ast.Nod
 		}
 		return m.serial(c, c.Type.OID, con.Options, true)
 	case ast.CONSTR_GENERATED:
-		e, err := m.stored(bind.StoredGenerated, con.RawExpr, c.Type, c.Name)
-		if err != nil {
-			return err
+		if hasConstraint(all, ast.CONSTR_DEFAULT) {
+			return types.Errorf(types.CodeSyntaxError, "both default and generation expression specified for column \"%s\" of table \"%s\"", c.Name, m.t.Name).At(position(con.Location))
 		}
-		if expr.VolatilityOf(e.Tree) != expr.Immutable {
-			return types.Errorf(types.CodeInvalidObjectDefinition, "generation expression is not immutable")
+		if m.isNew {
+			m.generated = append(m.generated, pendingGenerated{at, con})
+			return nil
 		}
-		m.t.Columns[at].Generated = e
+		return m.bindGenerated(at, con)
 	case ast.CONSTR_ATTR_DEFERRABLE, ast.CONSTR_ATTR_NOT_DEFERRABLE, ast.CONSTR_ATTR_DEFERRED, ast.CONSTR_ATTR_IMMEDIATE:
 		// They belong to the constraint before them: deferrability.
 	default:
@@ -281,6 +310,55 @@ func (m *tableMaker) columnConstraint(at int, con *ast.Constraint, all []ast.Nod
 		return m.constraint(&d, []string{c.Name})
 	}
 	return nil
+}
+
+func hasConstraint(all []ast.Node, kind ast.ConstrType) bool {
+	return slices.ContainsFunc(all, func(n ast.Node) bool {
+		c, ok := n.(*ast.Constraint)
+		return ok && c.Contype == kind
+	})
+}
+
+// bindGenerated binds the expression of a generated column.
+func (m *tableMaker) bindGenerated(at int, con *ast.Constraint) error {
+	if err := m.refuseGenerated(at, con.RawExpr); err != nil {
+		return err
+	}
+	c := &m.t.Columns[at]
+	e, err := m.stored(bind.StoredGenerated, con.RawExpr, c.Type, c.Name)
+	if err != nil {
+		return err
+	}
+	if expr.VolatilityOf(e.Tree) != expr.Immutable {
+		return types.Errorf(types.CodeInvalidObjectDefinition, "generation expression is not immutable")
+	}
+	c.Generated = e
+	return nil
+}
+
+// refuseGenerated fails if an expression names a generated column.
+func (m *tableMaker) refuseGenerated(at int, n ast.Node) error {
+	var err error
+	ast.Walk(n, func(n ast.Node) bool {
+		ref, ok := n.(*ast.ColumnRef)
+		if !ok || err != nil {
+			return err == nil
+		}
+		names := stringList(ref.Fields)
+		if len(names) == 0 {
+			return true
+		}
+		name := names[len(names)-1]
+		i := slices.IndexFunc(m.t.Columns, func(c catalog.Column) bool { return c.Name == name && c.State.Readable() })
+		generated := i == at || i >= 0 && m.t.Columns[i].Generated != nil ||
+			slices.ContainsFunc(m.generated, func(g pendingGenerated) bool { return g.column == i })
+		if i >= 0 && generated {
+			err = types.Errorf(types.CodeInvalidObjectDefinition, "cannot use generated column \"%s\" in column generation expression", name).
+				WithDetail("A generated column cannot reference another generated column.").At(position(ref.Location))
+		}
+		return err == nil
+	})
+	return err
 }
 
 // applyDeferrability takes up the attributes that follow a column constraint in

@@ -1,15 +1,15 @@
 package schemachange
 
 import (
-	"strings"
-
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/pamirdb/pamir/pkg/keys"
 	"github.com/pamirdb/pamir/sql/ast"
 	"github.com/pamirdb/pamir/sql/catalog"
+	"github.com/pamirdb/pamir/sql/expr"
 	"github.com/pamirdb/pamir/sql/types"
 )
 
@@ -192,37 +192,77 @@ func (e *Env) clearTable(oid types.OID) {
 	})
 }
 
+// removeSequence drops a sequence and, with cascade, the defaults that take
+// values from it.
 func (e *Env) removeSequence(q *catalog.Sequence, cascade bool) error {
-	var used *catalog.Table
+	var lines []string
+	var tables []*catalog.Table
 	e.Change.Snapshot().Each(func(d catalog.Descriptor) bool {
-		if t, ok := d.(*catalog.Table); ok && t.State != catalog.Absent {
-			for i := range t.Columns {
-				if t.Columns[i].Sequence == q.ID {
-					used = t
-				}
+		t, ok := d.(*catalog.Table)
+		if !ok || t.State == catalog.Absent {
+			return true
+		}
+		n := len(lines)
+		for i := range t.Columns {
+			if c := &t.Columns[i]; takesFrom(c, q.ID) {
+				lines = append(lines, "default value for column "+c.Name+" of table "+t.Name)
 			}
 		}
-		return used == nil
-	})
-	if used != nil {
-		if !cascade {
-			return types.Errorf(types.CodeDependentObjectsStillExist, "cannot drop sequence %s because other objects depend on it", q.Name).
-				WithDetail("default value for a column of table %s depends on sequence %s", used.Name, q.Name).
-				WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
+		if len(lines) > n {
+			tables = append(tables, t)
 		}
+		return true
+	})
+	if len(lines) > 0 && !cascade {
+		for i := range lines {
+			lines[i] += " depends on sequence " + q.Name
+		}
+		return types.Errorf(types.CodeDependentObjectsStillExist, "cannot drop sequence %s because other objects depend on it", q.Name).
+			WithDetail("%s", strings.Join(lines, "\n")).WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
+	}
+	e.cascadeNotice(lines)
+	for _, used := range tables {
 		t, err := clone(used)
 		if err != nil {
 			return err
 		}
 		for i := range t.Columns {
-			if t.Columns[i].Sequence == q.ID {
-				t.Columns[i].Sequence, t.Columns[i].Default = 0, nil
+			if c := &t.Columns[i]; takesFrom(c, q.ID) {
+				c.Sequence, c.Default = 0, nil
 			}
 		}
 		e.Change.Put(t)
 	}
 	e.Change.Drop(q.ID)
 	return nil
+}
+
+// takesFrom reports whether a column's default names a sequence.
+func takesFrom(c *catalog.Column, seq types.OID) bool {
+	if c.Sequence == seq {
+		return true
+	}
+	if c.Default == nil || !c.State.Readable() {
+		return false
+	}
+	found := false
+	expr.Walk(c.Default.Tree, func(x expr.Expr) bool {
+		k, ok := x.(*expr.Const)
+		found = found || ok && k.Typ.OID == types.RegClassOID && !k.Value.IsNull() && types.OID(k.Value.Int()) == seq
+		return !found
+	})
+	return found
+}
+
+// cascadeNotice tells what a cascade took along.
+func (e *Env) cascadeNotice(lines []string) {
+	switch len(lines) {
+	case 0:
+	case 1:
+		e.notice("00000", "drop cascades to %s", lines[0])
+	default:
+		e.notice("00000", "drop cascades to %d other objects", len(lines))
+	}
 }
 
 // truncate gives each table, and what references it with CASCADE, new storage.
@@ -349,8 +389,15 @@ func (e *Env) emptySchema(sc *catalog.Schema, cascade bool) error {
 	})
 	if len(held) > 0 && !cascade {
 		return types.Errorf(types.CodeDependentObjectsStillExist, "cannot drop schema %s because other objects depend on it", sc.Name).
-			WithDetail("%s %s depends on schema %s", first.Kind(), first.Head().Name, sc.Name).WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
+			WithDetail("%s %s.%s depends on schema %s", first.Kind(), sc.Name, first.Head().Name, sc.Name).WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
 	}
+	var lines []string
+	for _, oid := range held {
+		if d, ok := e.Change.Snapshot().ByOID(oid); ok && !ownedSequence(d) {
+			lines = append(lines, d.Kind().String()+" "+sc.Name+"."+d.Head().Name)
+		}
+	}
+	e.cascadeNotice(lines)
 	for _, oid := range held {
 		// Dropping one may have taken others with it.
 		if d, ok := e.Change.Snapshot().ByOID(oid); ok && d.Head().ID == oid {
@@ -360,6 +407,12 @@ func (e *Env) emptySchema(sc *catalog.Schema, cascade bool) error {
 		}
 	}
 	return nil
+}
+
+// ownedSequence reports whether an object goes with the column that owns it.
+func ownedSequence(d catalog.Descriptor) bool {
+	q, ok := d.(*catalog.Sequence)
+	return ok && q.OwnerTable != 0
 }
 
 func (e *Env) dropType(s *ast.DropStmt, n catalog.Name) error {

@@ -36,7 +36,11 @@ type fillTarget struct {
 	program *expr.Instance // the index's expressions, then its predicate
 	exprs   []int          // key part of each expression
 	batch   kv.Batch
+	rows    []keyValues // of the batch's requests
 }
+
+// keyValues are an index key's parts, for the error that names them.
+type keyValues []types.Datum
 
 // fill enters every row of from (as stored) into those indexes of to that from
 // does not have.
@@ -159,6 +163,7 @@ func (f *filler) enterIndex(t *fillTarget, batch *vec.Batch) error {
 		}
 	}
 	t.batch.Reset()
+	t.rows = t.rows[:0]
 	exprs := make([]types.Datum, len(t.x.Columns))
 	for i := range batch.N {
 		for k, part := range t.exprs {
@@ -183,6 +188,9 @@ func (f *filler) enterIndex(t *fillTarget, batch *vec.Batch) error {
 		expect := api.Expect{}
 		if t.x.Unique {
 			expect.Kind = api.ExpectAbsent
+		}
+		if t.x.Unique {
+			t.rows = append(t.rows, f.keyOf(t.x, exprs))
 		}
 		t.batch.Put(t.enc.AppendKey(nil, f.row, exprs), t.enc.AppendValue(nil, f.row), expect)
 	}
@@ -210,9 +218,42 @@ func (f *filler) write(t *fillTarget) error {
 	if errors.As(err, &dup) {
 		e := types.Errorf(types.CodeUniqueViolation, "could not create unique index \"%s\"", t.x.Name)
 		e.Schema, e.Table, e.Constraint = f.schemaName(f.to.Schema), f.to.Name, t.x.Name
+		if dup.Index >= 0 && dup.Index < len(t.rows) {
+			e.Detail = f.duplicated(t.x, t.rows[dup.Index])
+		}
 		return e
 	}
 	return err
+}
+
+// keyOf copies the values of an index key's parts.
+func (f *filler) keyOf(x *catalog.Index, exprs []types.Datum) keyValues {
+	out := make(keyValues, len(x.Columns))
+	for i, c := range x.Columns {
+		if out[i] = exprs[i]; c.Column != 0 {
+			out[i] = f.row[f.to.Ordinal(c.Column)]
+		}
+	}
+	return out
+}
+
+func (f *filler) duplicated(x *catalog.Index, vals keyValues) string {
+	var names, texts []string
+	for i, c := range x.Columns {
+		t := types.TextType
+		if c.Column != 0 {
+			tc, _ := f.to.Column(c.Column)
+			names, t = append(names, tc.Name), tc.Type
+		} else {
+			names, t = append(names, c.Expr.Source), c.Expr.Tree.Type()
+		}
+		text := "null"
+		if !vals[i].IsNull() {
+			text = types.TextOf(t.OID, vals[i], types.DefaultSettings())
+		}
+		texts = append(texts, text)
+	}
+	return "Key (" + strings.Join(names, ", ") + ")=(" + strings.Join(texts, ", ") + ") is duplicated."
 }
 
 func (f *filler) keyNotNull(x *catalog.Index) error {

@@ -115,7 +115,7 @@ func (m *tableMaker) indexColumn(el *ast.IndexElem) (c catalog.IndexColumn, name
 			return c, "", types.Errorf(types.CodeUndefinedColumn, "column \"%s\" does not exist", el.Name)
 		}
 		c.Column = tc.ID
-		return c, el.Name, nil
+		return c, el.Name, indexableType(tc.Type)
 	}
 	e, err := m.stored(bind.StoredIndexExpr, el.Expr, types.Type{}, "")
 	if err != nil {
@@ -123,6 +123,9 @@ func (m *tableMaker) indexColumn(el *ast.IndexElem) (c catalog.IndexColumn, name
 	}
 	if expr.VolatilityOf(e.Tree) != expr.Immutable {
 		return c, "", types.Errorf(types.CodeInvalidObjectDefinition, "functions in index expression must be marked IMMUTABLE")
+	}
+	if err := indexableType(e.Tree.Type()); err != nil {
+		return c, "", err
 	}
 	c.Expr = e
 	name = "expr"
