@@ -49,6 +49,7 @@ const (
 	MethodStore                       // unary, kv/store: replica administration, lease revocation
 	MethodTxn                         // unary, kv/txn: waits-for probes
 	MethodAdmin                       // unary, server: drain, cancel, node status
+	MethodCatalog                     // one-way, server: the SQL catalog has a new generation
 )
 
 // Handler answers a unary call. The payload belongs to the handler.

@@ -84,9 +84,25 @@ func (s *Server) buildLayers(ctx context.Context, id identity, bootstrap bool) (
 	l.db = txn.NewDB(txn.Config{Ranges: l.router, Clock: s.clock, Node: node, Logger: s.log})
 	l.lifecycle = lifecycle.New(lifecycle.Config{Store: l.store, Node: id.Node, Admin: l.db.Admin(), Logger: s.log, Nodes: s.registry.all,
 		Replicas: s.cfg.Replicas, RangeMaxBytes: s.cfg.RangeMaxBytes, DeadAfter: s.cfg.StoreDeadAfter})
-	l.sql = session.NewServer(session.Config{DB: l.db, Node: id.Node, Evaluator: evaluator, Live: &live{s: s, l: l}})
+	l.sql = session.NewServer(session.Config{DB: l.db, Node: id.Node, Evaluator: evaluator, Live: &live{s: s, l: l}, Announce: s.announceCatalog})
+	if peers != nil {
+		peers.HandleMessage(rpc.MethodCatalog, func(ids.NodeID, []byte) { l.sql.Store().Nudge() })
+	}
 	s.pg = pgwire.NewServer(pgwire.Config{Sessions: &sessions{l.sql}, TLS: s.sqlTLS, Insecure: s.cfg.Insecure, Logger: s.log})
 	return l, nil
+}
+
+// announceCatalog tells the other nodes that the catalog has changed, so that a
+// schema change waits for their answer and not for their next look.
+func (s *Server) announceCatalog() {
+	if s.net == nil {
+		return
+	}
+	for _, d := range s.registry.all() {
+		if d.Node != s.net.Self() {
+			_ = s.net.Send(d.Node, rpc.Normal, rpc.MethodCatalog, nil) // whoever misses it polls
+		}
+	}
 }
 
 // start opens the replicas and the catalog.

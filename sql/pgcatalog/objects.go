@@ -23,7 +23,7 @@ func databaseRows(s *scan) error {
 		return s.put(oidCol("oid", db.ID), textCol("datname", db.Name), oidCol("datdba", db.Owner), intCol("encoding", encodingUTF8),
 			charCol("datlocprovider", 'c'), boolCol("datistemplate", db.IsTempl), boolCol("datallowconn", !db.NoConnect),
 			intCol("datconnlimit", limit), intCol("datfrozenxid", 0), intCol("datminmxid", 0),
-			oidCol("dattablespace", 1663), textCol("datcollate", "C"), textCol("datctype", "C"), s.acl("datacl", db.ACL))
+			oidCol("dattablespace", 1663), textCol("datcollate", "C"), textCol("datctype", "C.UTF-8"), s.acl("datacl", db.ACL))
 	})
 }
 

@@ -35,6 +35,9 @@ type Config struct {
 	// Live answers for the tables of pamir_internal; nil leaves them empty but for
 	// this node's sessions and statements.
 	Live LiveSource
+	// Announce tells the other nodes' stores that the catalog has changed, without
+	// blocking; nil where there are none.
+	Announce func()
 	// TempDir is for spills; "" is the system's.
 	TempDir string
 	// StatementMemory bounds one statement's memory (0: 512 MiB).
@@ -85,7 +88,7 @@ func NewServer(cfg Config) *Server {
 		cfg.TempDir = os.TempDir()
 	}
 	s := &Server{cfg: cfg, db: cfg.DB, stats: stmtstats.New(), plans: map[string]*planEntry{}, sessions: map[int32]*Session{}}
-	s.store = store.New(cfg.DB, cfg.Node, pgcatalog.Descriptors())
+	s.store = store.New(cfg.DB, cfg.Node, pgcatalog.Descriptors(), cfg.Announce)
 	s.seqs = newSequences(s)
 	s.nextRowID = s.rowID
 	return s

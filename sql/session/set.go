@@ -21,7 +21,7 @@ func itoa(v int64) string { return strconv.FormatInt(v, 10) }
 // setStmt carries out SET and RESET.
 func (s *Session) setStmt(n *ast.VariableSetStmt, w ResultWriter) (string, error) {
 	if n.IsLocal && !s.t.block {
-		w.Notice(warning(types.CodeNoActiveTransaction, "SET LOCAL can only be used in transaction blocks"))
+		s.notify(w, warning(types.CodeNoActiveTransaction, "SET LOCAL can only be used in transaction blocks"))
 		return "SET", nil
 	}
 	s.keepSettings()

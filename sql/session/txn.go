@@ -320,7 +320,7 @@ func (s *Session) transactionStmt(st *ast.TransactionStmt, w ResultWriter) (stri
 			tag = "START TRANSACTION"
 		}
 		if s.t.block {
-			w.Notice(warning(types.CodeActiveTransaction, "there is already a transaction in progress"))
+			s.notify(w, warning(types.CodeActiveTransaction, "there is already a transaction in progress"))
 			return tag, nil
 		}
 		return tag, s.beginBlock(st)
@@ -331,7 +331,7 @@ func (s *Session) transactionStmt(st *ast.TransactionStmt, w ResultWriter) (stri
 			if st.Chain {
 				return "", chainAlone("ROLLBACK")
 			}
-			w.Notice(warning(types.CodeNoActiveTransaction, "there is no transaction in progress"))
+			s.notify(w, warning(types.CodeNoActiveTransaction, "there is no transaction in progress"))
 			if s.t.implicit {
 				s.rollback(s.ctx)
 			}
@@ -344,6 +344,13 @@ func (s *Session) transactionStmt(st *ast.TransactionStmt, w ResultWriter) (stri
 		return s.savepointStmt(st)
 	}
 	return "", types.Errorf(types.CodeFeatureNotSupported, "prepared transactions are not supported")
+}
+
+// notify passes a message that is no error, if the client wants to see its kind.
+func (s *Session) notify(w ResultWriter, e *types.Error) {
+	if s.set.Wants(e.Severity) {
+		w.Notice(e)
+	}
 }
 
 func warning(code, format string, args ...any) *types.Error {
@@ -377,7 +384,7 @@ func (s *Session) commitBlock(st *ast.TransactionStmt, w ResultWriter) (string, 
 		if st.Chain {
 			return "", chainAlone("COMMIT")
 		}
-		w.Notice(warning(types.CodeNoActiveTransaction, "there is no transaction in progress"))
+		s.notify(w, warning(types.CodeNoActiveTransaction, "there is no transaction in progress"))
 		if s.t.implicit {
 			return "COMMIT", s.commit(s.ctx)
 		}

@@ -184,7 +184,7 @@ func (s *Session) excludeWriters(n ast.Node) (until time.Time, err error) {
 func (s *Session) ddlEnv(w ResultWriter) *schemachange.Env {
 	return &schemachange.Env{Ctx: s.ctx, DB: s.srv.db, Txn: s.t.txn, Change: s.t.change, NewOID: s.srv.store.NewOID,
 		Database: s.databaseIn(s.snapshot()), SearchPath: s.searchPath(), User: s.user, Bind: s.bindOptions(),
-		Alone: !s.t.block && !s.t.implicit, Query: s.query, Temp: s.tempEnv(), Notice: w.Notice}
+		Alone: !s.t.block && !s.t.implicit, Query: s.query, Temp: s.tempEnv(), Notice: func(e *types.Error) { s.notify(w, e) }}
 }
 
 // query runs one statement inside of the current transaction and hands its rows

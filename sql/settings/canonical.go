@@ -113,6 +113,9 @@ func boolean(d *Var, value string) (string, error) {
 
 func (d *Var) enum(value string) (string, error) {
 	v := strings.ToLower(value)
+	if v == "debug" && slices.Contains(d.Enum, "debug2") {
+		v = "debug2" // a name that is taken and not offered
+	}
 	if slices.Contains(d.Enum, v) {
 		return v, nil
 	}

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -106,6 +107,20 @@ func (v *Values) Bool(name string) bool {
 	}
 	x, _ := v.Get(name)
 	return x == "on"
+}
+
+// messageLevels are the values of client_min_messages, from the most talkative.
+var messageLevels = []string{"debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"}
+
+// Wants reports whether the client is to be told messages of a severity. What
+// has asked to be told (INFO), and errors, always get through.
+func (v *Values) Wants(severity string) bool {
+	level := slices.Index(messageLevels, strings.ToLower(severity))
+	if level < 0 {
+		return true
+	}
+	least, _ := v.Get("client_min_messages")
+	return level >= slices.Index(messageLevels, least)
 }
 
 // Seal makes the values as they are now what RESET goes back to.

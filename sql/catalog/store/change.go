@@ -140,6 +140,9 @@ func (c *Change) Publish(ctx context.Context) error {
 	if err := s.Refresh(ctx); err != nil {
 		return err
 	}
+	if s.announce != nil {
+		s.announce()
+	}
 	if err := s.AwaitGeneration(ctx, c.base+1, false); err != nil {
 		return err
 	}

@@ -66,13 +66,20 @@ type Store struct {
 	stats      map[types.OID]cachedStats
 	statsEpoch atomic.Uint64
 
+	// announce tells the other nodes of a new generation; nudged is how they are
+	// told. A lost announcement costs a poll interval.
+	announce func()
+	nudged   chan struct{}
+
 	tasks *stop.Group
 }
 
 // New returns a store over db. base are the descriptors that every catalog has
-// and that are not stored: the virtual tables.
-func New(db kv.DB, node ids.NodeID, base []catalog.Descriptor) *Store {
-	s := &Store{db: db, node: node, stats: map[types.OID]cachedStats{}}
+// and that are not stored: the virtual tables. announce, which may be nil, is
+// called after every change; it should make the other nodes call Nudge, and must
+// not block.
+func New(db kv.DB, node ids.NodeID, base []catalog.Descriptor, announce func()) *Store {
+	s := &Store{db: db, node: node, stats: map[types.OID]cachedStats{}, announce: announce, nudged: make(chan struct{}, 1)}
 	s.base = catalog.NewSnapshot().With(0, base, nil)
 	return s
 }
@@ -155,6 +162,14 @@ func (s *Store) NewOID(ctx context.Context, n int) (types.OID, error) {
 	return catalog.FirstUserOID + types.OID(v) - types.OID(n), nil
 }
 
+// Nudge says that another node has changed the catalog. It does not block.
+func (s *Store) Nudge() {
+	select {
+	case s.nudged <- struct{}{}:
+	default: // a look is due already
+	}
+}
+
 func (s *Store) poll(ctx context.Context) {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
@@ -163,6 +178,7 @@ func (s *Store) poll(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-s.nudged:
 		}
 		c, cancel := context.WithTimeout(ctx, 5*time.Second)
 		err := s.Refresh(c)
