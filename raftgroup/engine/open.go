@@ -27,8 +27,9 @@ var (
 )
 
 // FormatVersion is the version of the file that this code reads and writes.
-// It covers the Raft logs beside the file too: version 2 keeps all groups' in one.
-const FormatVersion = 2
+// It covers the Raft logs beside the file too: version 2 keeps all groups' in one,
+// version 3 has a journal before them.
+const FormatVersion = 3
 
 // FileName is the state file's name in a store directory.
 const FileName = "state.db"

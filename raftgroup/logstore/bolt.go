@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,16 @@ type Options struct {
 	// Fatal is called with a write error and must not return to normal work. The
 	// default panics.
 	Fatal func(error)
+	// Segment is how many bytes of the journal move to the raft-boltdb file at a
+	// time, 8 MiB if it is 0.
+	Segment int64
+}
+
+func (o Options) segment() int64 {
+	if o.Segment == 0 {
+		return segmentBytes
+	}
+	return o.Segment
 }
 
 // The logs of a node share one raft-boltdb store: an entry of a group lies at
@@ -38,14 +49,10 @@ const (
 // which waits for readers.
 const logMap = 256 << 30
 
-// deleteChunk bounds the entries that one transaction deletes, for appends wait
-// for it.
-const deleteChunk = 4096
-
-// boltDir keeps the logs of all groups in one raft-boltdb file, so that one sync
-// serves the appends of many groups.
+// boltDir keeps the logs of all groups in one raft-boltdb file with a journal
+// before it, so that one sync serves the appends of many groups.
 type boltDir struct {
-	b     *raftboltdb.BoltStore
+	j     *journal
 	fatal func(error)
 	write committer
 
@@ -64,7 +71,6 @@ func OpenDir(path string, opts Options) (Dir, error) {
 		opts.Fatal = func(err error) { panic(err) }
 	}
 	file := filepath.Join(path, "raft.db")
-	_, statErr := os.Stat(file)
 	b, err := raftboltdb.New(raftboltdb.Options{
 		Path:                    file,
 		MsgpackUseNewTimeFormat: true,
@@ -79,19 +85,24 @@ func OpenDir(path string, opts Options) (Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("logstore: opening the Raft log %s: %w", file, err)
 	}
-	d := &boltDir{b: b, fatal: opts.Fatal, slots: map[ids.RangeID]uint64{}}
-	d.write.store = b.StoreLogs
-	if errors.Is(statErr, os.ErrNotExist) {
+	j, err := openJournal(path, b, opts.segment(), rand.Uint64(), opts.Fatal)
+	if err == nil {
 		err = syncDir(path)
 	}
+	d := &boltDir{j: j, fatal: opts.Fatal, slots: map[ids.RangeID]uint64{}}
 	if err == nil {
+		d.write.store = j.write
 		err = d.loadSlots()
 	}
-	if err != nil {
-		_ = b.Close()
-		return nil, fmt.Errorf("logstore: reading the Raft log %s: %w", file, err)
+	if err == nil {
+		return d, nil
 	}
-	return d, nil
+	if j != nil {
+		_ = j.close()
+	} else {
+		_ = b.Close()
+	}
+	return nil, fmt.Errorf("logstore: reading the Raft log %s: %w", file, err)
 }
 
 func syncDir(path string) error {
@@ -116,7 +127,7 @@ func (d *boltDir) lastFrom(slot, first uint64) (uint64, error) {
 		if i > maxIndex {
 			return false, nil
 		}
-		err := d.b.GetLog(at(slot, i), &l)
+		err := d.j.get(at(slot, i), &l)
 		if errors.Is(err, raft.ErrLogNotFound) {
 			return false, nil
 		}
@@ -160,7 +171,7 @@ func (d *boltDir) loadSlots() error {
 	}
 	var l raft.Log
 	for s := uint64(1); s <= d.last; s++ {
-		if err := d.b.GetLog(at(listSlot, s), &l); err != nil {
+		if err := d.j.get(at(listSlot, s), &l); err != nil {
 			return err
 		}
 		r := ids.RangeID(binary.BigEndian.Uint64(l.Data))
@@ -174,13 +185,13 @@ func (d *boltDir) loadSlots() error {
 }
 
 // listed returns the entry that gives a slot to a range; 0 gives it back.
-func listed(slot uint64, r ids.RangeID) *raft.Log {
-	return &raft.Log{Index: at(listSlot, slot), Data: binary.BigEndian.AppendUint64(nil, uint64(r))}
+func listed(slot uint64, r ids.RangeID) op {
+	return op{log: &raft.Log{Index: at(listSlot, slot), Data: binary.BigEndian.AppendUint64(nil, uint64(r))}}
 }
 
 // slot returns a range's slot, and takes one if it has none: then entry must be
 // written before the slot is used.
-func (d *boltDir) slot(r ids.RangeID) (s uint64, entry *raft.Log, err error) {
+func (d *boltDir) slot(r ids.RangeID) (s uint64, entry []op, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if s, ok := d.slots[r]; ok {
@@ -195,7 +206,7 @@ func (d *boltDir) slot(r ids.RangeID) (s uint64, entry *raft.Log, err error) {
 		s = d.last
 	}
 	d.slots[r] = s
-	return s, listed(s, r), nil
+	return s, []op{listed(s, r)}, nil
 }
 
 // Open implements Dir.
@@ -206,7 +217,7 @@ func (d *boltDir) Open(r ids.RangeID) (Store, error) {
 	}
 	b := &boltBackend{d: d, slot: slot, head: header{first: 1}}
 	if entry != nil {
-		err = d.write.do([]*raft.Log{entry})
+		err = d.write.do(entry)
 	} else {
 		err = b.load()
 	}
@@ -218,7 +229,7 @@ func (d *boltDir) Open(r ids.RangeID) (Store, error) {
 	})
 }
 
-// Remove implements Dir. The slot is free only once nothing is left in it.
+// Remove implements Dir.
 func (d *boltDir) Remove(r ids.RangeID) error {
 	d.mu.Lock()
 	slot, ok := d.slots[r]
@@ -226,21 +237,7 @@ func (d *boltDir) Remove(r ids.RangeID) error {
 	if !ok {
 		return nil
 	}
-	b := &boltBackend{d: d, slot: slot, head: header{first: 1}}
-	err := b.load()
-	if err == nil {
-		_, last, boundsErr := b.bounds()
-		err = boundsErr
-		if err == nil && last != 0 {
-			err = b.deleteRange(1, last)
-		}
-	}
-	if err == nil {
-		err = d.b.DeleteRange(at(slot, headerAt), at(slot, headerAt))
-	}
-	if err == nil {
-		err = d.write.do([]*raft.Log{listed(slot, 0)})
-	}
+	err := d.write.do([]op{{first: at(slot, headerAt), last: at(slot, maxIndex)}, listed(slot, 0)})
 	if err != nil {
 		return fmt.Errorf("logstore: removing the log of %s: %w", r, err)
 	}
@@ -255,7 +252,7 @@ func (d *boltDir) Remove(r ids.RangeID) error {
 func (d *boltDir) Later(f func()) bool { return d.write.later(f) }
 
 // Close implements Dir.
-func (d *boltDir) Close() error { return d.b.Close() }
+func (d *boltDir) Close() error { return d.j.close() }
 
 // boltBackend is one group's part of the file.
 type boltBackend struct {
@@ -271,11 +268,10 @@ type boltBackend struct {
 
 var errClosed = errors.New("logstore: the log is closed")
 
-// load reads the header and finds the end of the log, after it has finished a
-// truncation that a crash has cut off.
+// load reads the header and finds the end of the log.
 func (b *boltBackend) load() error {
 	var l raft.Log
-	err := b.d.b.GetLog(at(b.slot, headerAt), &l)
+	err := b.d.j.get(at(b.slot, headerAt), &l)
 	if err == nil {
 		b.head, err = decodeHeader(l.Data)
 	} else if errors.Is(err, raft.ErrLogNotFound) {
@@ -283,11 +279,6 @@ func (b *boltBackend) load() error {
 	}
 	if err != nil {
 		return err
-	}
-	if b.head.clearing {
-		if err := b.clear(1, b.head.first-1); err != nil {
-			return err
-		}
 	}
 	b.last, err = b.d.lastFrom(b.slot, b.head.first)
 	return err
@@ -303,21 +294,21 @@ func (b *boltBackend) bounds() (first, last uint64, err error) {
 }
 
 func (b *boltBackend) get(index uint64, l *raft.Log) error {
-	err := b.d.b.GetLog(at(b.slot, index), l)
+	err := b.d.j.get(at(b.slot, index), l)
 	l.Index = index
 	return err
 }
 
 func (b *boltBackend) append(logs []*raft.Log) error {
 	moved := make([]raft.Log, len(logs))
-	out := make([]*raft.Log, len(logs), len(logs)+1)
+	out := make([]op, len(logs), len(logs)+1)
 	for i, l := range logs {
 		if l.Index == 0 || l.Index > maxIndex {
 			return fmt.Errorf("logstore: index %d is out of bounds", l.Index)
 		}
 		moved[i] = *l
 		moved[i].Index = at(b.slot, l.Index)
-		out[i] = &moved[i]
+		out[i].log = &moved[i]
 	}
 	b.mu.Lock()
 	if b.closed {
@@ -335,13 +326,13 @@ func (b *boltBackend) append(logs []*raft.Log) error {
 }
 
 // header returns the entry that holds the header; the caller holds mu.
-func (b *boltBackend) header() *raft.Log {
-	return &raft.Log{Index: at(b.slot, headerAt), Data: b.head.encode()}
+func (b *boltBackend) header() op {
+	return op{log: &raft.Log{Index: at(b.slot, headerAt), Data: b.head.encode()}}
 }
 
-// deleteRange deletes the head of the log or its end. What is left stays one run
-// at every instant, so that a crash never leaves a gap.
+// deleteRange deletes the head of the log or its end.
 func (b *boltBackend) deleteRange(first, last uint64) error {
+	ops := []op{{first: at(b.slot, first), last: at(b.slot, last)}}
 	b.mu.Lock()
 	if b.closed {
 		b.mu.Unlock()
@@ -349,43 +340,16 @@ func (b *boltBackend) deleteRange(first, last uint64) error {
 	}
 	if first > b.head.first {
 		b.last = first - 1
-		b.mu.Unlock()
-		for end := last; ; end -= deleteChunk {
-			from := first
-			if end-first >= deleteChunk {
-				from = end - deleteChunk + 1
-			}
-			if err := b.d.b.DeleteRange(at(b.slot, from), at(b.slot, end)); err != nil || from == first {
-				return err
-			}
+	} else {
+		b.head.first = last + 1
+		ops = append(ops, b.header())
+		if last >= b.last {
+			b.last = 0
 		}
 	}
-	b.head.first, b.head.clearing = last+1, true
-	if last >= b.last {
-		b.last = 0
-	}
-	w := b.d.write.add([]*raft.Log{b.header()})
+	w := b.d.write.add(ops)
 	b.mu.Unlock()
-	if err := b.d.write.wait(w); err != nil {
-		return err
-	}
-	if err := b.clear(first, last); err != nil {
-		return err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.head.clearing = false // with the next header; clearing again is harmless
-	return nil
-}
-
-// clear deletes what is below the log's first entry.
-func (b *boltBackend) clear(first, last uint64) error {
-	for ; first <= last; first += deleteChunk {
-		if err := b.d.b.DeleteRange(at(b.slot, first), at(b.slot, min(last, first+deleteChunk-1))); err != nil {
-			return err
-		}
-	}
-	return nil
+	return b.d.write.wait(w)
 }
 
 func (b *boltBackend) set(key string, value []byte) error {
@@ -395,7 +359,7 @@ func (b *boltBackend) set(key string, value []byte) error {
 		return errClosed
 	}
 	b.head.put(key, value)
-	w := b.d.write.add([]*raft.Log{b.header()})
+	w := b.d.write.add([]op{b.header()})
 	b.mu.Unlock()
 	return b.d.write.wait(w)
 }
@@ -419,13 +383,11 @@ func (b *boltBackend) close() error {
 // header is what a group keeps besides its entries.
 type header struct {
 	// first is where the log starts, or would.
-	first uint64
-	// clearing says that entries below first may still be there.
-	clearing bool
-	values   map[string][]byte
+	first  uint64
+	values map[string][]byte
 }
 
-const headerVersion = 1
+const headerVersion = 2
 
 func (h *header) put(key string, value []byte) {
 	if h.values == nil {
@@ -435,11 +397,7 @@ func (h *header) put(key string, value []byte) {
 }
 
 func (h *header) encode() []byte {
-	b := []byte{headerVersion, 0}
-	if h.clearing {
-		b[1] = 1
-	}
-	b = binary.AppendUvarint(b, h.first)
+	b := binary.AppendUvarint([]byte{headerVersion}, h.first)
 	names := make([]string, 0, len(h.values))
 	for k := range h.values {
 		names = append(names, k)
@@ -457,16 +415,15 @@ func (h *header) encode() []byte {
 var errHeader = errors.New("logstore: malformed header")
 
 func decodeHeader(b []byte) (h header, err error) {
-	if len(b) < 3 || b[0] != headerVersion {
+	if len(b) == 0 || b[0] != headerVersion {
 		return h, errHeader
 	}
-	h.clearing = b[1] != 0
-	first, n := binary.Uvarint(b[2:])
+	first, n := binary.Uvarint(b[1:])
 	if n <= 0 {
 		return h, errHeader
 	}
 	h.first = first
-	b = b[2+n:]
+	b = b[1+n:]
 	part := func() []byte {
 		size, n := binary.Uvarint(b)
 		if n <= 0 || size > uint64(len(b)-n) {

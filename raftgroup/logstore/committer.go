@@ -4,8 +4,6 @@ import (
 	"runtime"
 	"sync"
 	"time"
-
-	"github.com/hashicorp/raft"
 )
 
 // committer writes the entries of many groups together: whoever comes while
@@ -15,7 +13,7 @@ import (
 //
 //	writing ─▶ done: wake the callers, tell those who held back ─▶ gather ─▶ writing
 type committer struct {
-	store func([]*raft.Log) error
+	store func([]op) error
 
 	mu    sync.Mutex
 	queue []*appending
@@ -37,9 +35,9 @@ const (
 // part of what a sync takes, and some times what a few goroutines need.
 const gatherTime = 100 * time.Microsecond
 
-// appending is one caller's entries.
+// appending is one caller's changes.
 type appending struct {
-	logs []*raft.Log
+	ops  []op
 	size int
 	// wake is nil for the caller who writes at once. The others wait for their
 	// turn to write, or for the end.
@@ -50,10 +48,12 @@ type appending struct {
 
 // add queues entries; the caller must wait for them. Entries are written in the
 // order of add.
-func (c *committer) add(logs []*raft.Log) *appending {
-	a := &appending{logs: logs}
-	for _, l := range logs {
-		a.size += len(l.Data)
+func (c *committer) add(ops []op) *appending {
+	a := &appending{ops: ops}
+	for _, o := range ops {
+		if o.log != nil {
+			a.size += len(o.log.Data)
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,17 +126,17 @@ func (c *committer) gather() []*appending {
 	return c.take()
 }
 
-func (c *committer) do(logs []*raft.Log) error { return c.wait(c.add(logs)) }
+func (c *committer) do(ops []op) error { return c.wait(c.add(ops)) }
 
 // take removes what goes into one transaction; the caller holds mu.
 func (c *committer) take() []*appending {
 	n, entries, size := 0, 0, 0
 	for n < len(c.queue) {
 		a := c.queue[n]
-		if n > 0 && (entries+len(a.logs) > commitEntries || size+a.size > commitBytes) {
+		if n > 0 && (entries+len(a.ops) > commitEntries || size+a.size > commitBytes) {
 			break
 		}
-		entries += len(a.logs)
+		entries += len(a.ops)
 		size += a.size
 		n++
 	}
@@ -147,17 +147,17 @@ func (c *committer) take() []*appending {
 	return batch
 }
 
-func join(batch []*appending) []*raft.Log {
+func join(batch []*appending) []op {
 	if len(batch) == 1 {
-		return batch[0].logs
+		return batch[0].ops
 	}
 	n := 0
 	for _, a := range batch {
-		n += len(a.logs)
+		n += len(a.ops)
 	}
-	all := make([]*raft.Log, 0, n)
+	all := make([]op, 0, n)
 	for _, a := range batch {
-		all = append(all, a.logs...)
+		all = append(all, a.ops...)
 	}
 	return all
 }
