@@ -87,15 +87,27 @@ func New(db kv.DB, node ids.NodeID, base []catalog.Descriptor, announce func()) 
 // Start creates the catalog if there is none, loads it and keeps it current
 // until Close.
 func (s *Store) Start(ctx context.Context) error {
-	if err := s.bootstrap(ctx); err != nil {
+	if err := untilKnown(ctx, s.bootstrap); err != nil {
 		return fmt.Errorf("creating the catalog: %w", err)
 	}
-	if err := s.Refresh(ctx); err != nil {
+	if err := untilKnown(ctx, s.Refresh); err != nil {
 		return fmt.Errorf("loading the catalog: %w", err)
 	}
 	s.tasks = stop.New(context.Background())
 	s.tasks.Go("catalog", s.poll)
 	return nil
+}
+
+// untilKnown repeats what may be done twice while nobody knows whether it has been
+// done: the node that should have told has died.
+func untilKnown(ctx context.Context, f func(context.Context) error) error {
+	for {
+		err := f(ctx)
+		var ambiguous *api.AmbiguousError
+		if !errors.As(err, &ambiguous) || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 // closeWithin bounds giving up the lease: it expires by itself.
