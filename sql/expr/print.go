@@ -196,7 +196,7 @@ func (p *printer) constant(c *Const, showType bool) {
 
 func (p *printer) cast(node, arg Expr, t types.Type, form CoerceForm) {
 	if form == ImplicitCast {
-		p.expr(arg)
+		p.operand(arg, node, false)
 		return
 	}
 	if c, ok := arg.(*Const); ok && c.Typ.OID == t.OID && c.Typ.Mod == -1 {
@@ -212,7 +212,7 @@ func (p *printer) cast(node, arg Expr, t types.Type, form CoerceForm) {
 func (p *printer) call(n *FuncExpr) {
 	switch n.Form {
 	case ImplicitCast:
-		p.expr(n.Args[0])
+		p.operand(n.Args[0], n, false)
 		return
 	case ExplicitCast:
 		p.cast(n, n.Args[0], n.Typ, ExplicitCast)

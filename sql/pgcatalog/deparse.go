@@ -8,17 +8,6 @@ import (
 	"github.com/pamirdb/pamir/sql/types"
 )
 
-// exprText prints a stored expression of a relation.
-func (s *scan) exprText(_ catalog.Descriptor, e *catalog.Expr) string { return ExprText(e) }
-
-// ExprText prints a stored expression as its author wrote it.
-func ExprText(e *catalog.Expr) string {
-	if e == nil {
-		return ""
-	}
-	return e.Source
-}
-
 // QuoteIdent quotes an identifier where PostgreSQL would.
 func QuoteIdent(name string) string {
 	plain := name != ""
@@ -84,7 +73,7 @@ func IndexDef(r *catalog.SessionResolver, oid types.OID, column int, pretty bool
 		if column > len(x.Columns) {
 			return columnName(t, x.Include[column-len(x.Columns)-1]), true
 		}
-		return indexColumn(t, &x.Columns[column-1]), true
+		return indexColumn(r, t, &x.Columns[column-1], pretty), true
 	}
 	var b strings.Builder
 	b.WriteString("CREATE ")
@@ -101,7 +90,7 @@ func IndexDef(r *catalog.SessionResolver, oid types.OID, column int, pretty bool
 			b.WriteString(", ")
 		}
 		c := &x.Columns[i]
-		b.WriteString(indexColumn(t, c))
+		b.WriteString(indexColumn(r, t, c, pretty))
 		b.WriteString(indexOrder(c))
 	}
 	b.WriteByte(')')
@@ -112,16 +101,20 @@ func IndexDef(r *catalog.SessionResolver, oid types.OID, column int, pretty bool
 		b.WriteString(" NULLS NOT DISTINCT")
 	}
 	if x.Predicate != nil {
-		b.WriteString(" WHERE " + parenthesized(ExprText(x.Predicate)))
+		b.WriteString(" WHERE " + exprText(r, t, x.Predicate, pretty))
 	}
 	return b.String(), true
 }
 
-func indexColumn(t *catalog.Table, c *catalog.IndexColumn) string {
+func indexColumn(r *catalog.SessionResolver, t *catalog.Table, c *catalog.IndexColumn, pretty bool) string {
 	if c.Expr == nil {
 		return columnName(t, c.Column)
 	}
-	return parenthesized(ExprText(c.Expr))
+	text := exprText(r, t, c.Expr, pretty)
+	if looksLikeCall(c.Expr.Tree) {
+		return text
+	}
+	return "(" + text + ")"
 }
 
 func indexOrder(c *catalog.IndexColumn) string {
@@ -134,35 +127,6 @@ func indexOrder(c *catalog.IndexColumn) string {
 		return " NULLS FIRST"
 	}
 	return ""
-}
-
-func parenthesized(s string) string {
-	if strings.HasPrefix(s, "(") && closesAtEnd(s) {
-		return s
-	}
-	return "(" + s + ")"
-}
-
-// closesAtEnd reports whether the parenthesis that opens s closes at its end.
-func closesAtEnd(s string) bool {
-	depth, quote := 0, byte(0)
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '\'' || c == '"':
-			quote = c
-		case c == '(':
-			depth++
-		case c == ')':
-			if depth--; depth == 0 {
-				return i == len(s)-1
-			}
-		}
-	}
-	return false
 }
 
 func columnName(t *catalog.Table, id catalog.ColumnID) string {
@@ -181,7 +145,7 @@ func columnList(t *catalog.Table, ids []catalog.ColumnID) string {
 }
 
 // ConstraintDef is pg_get_constraintdef.
-func ConstraintDef(r *catalog.SessionResolver, oid types.OID) (string, bool) {
+func ConstraintDef(r *catalog.SessionResolver, oid types.OID, pretty bool) (string, bool) {
 	d, ok := r.ByOID(oid)
 	t, isTable := d.(*catalog.Table)
 	if !ok || !isTable {
@@ -194,7 +158,7 @@ func ConstraintDef(r *catalog.SessionResolver, oid types.OID) (string, bool) {
 	var b strings.Builder
 	switch c.Kind {
 	case catalog.CheckConstraint:
-		b.WriteString("CHECK (" + parenthesized(ExprText(c.Check)) + ")")
+		b.WriteString("CHECK (" + exprText(r, t, c.Check, pretty) + ")")
 		if c.NoInherit {
 			b.WriteString(" NO INHERIT")
 		}

@@ -287,7 +287,7 @@ func checkConstraintsRows(s *scan) error {
 		if c.Kind != catalog.CheckConstraint {
 			return nil
 		}
-		return s.put(append(s.constraintName(t, c), textCol("check_clause", parenthesized(s.exprText(t, c.Check))))...)
+		return s.put(append(s.constraintName(t, c), textCol("check_clause", "("+s.exprText(t, c.Check)+")"))...)
 	})
 }
 

@@ -32,7 +32,7 @@ func testEnv() *Env {
 		Primary: 16401, RowType: 16403,
 		Constraints: []catalog.Constraint{
 			{OID: 16404, Name: "t_pkey", Kind: catalog.PrimaryKey, Columns: []catalog.ColumnID{1}, Index: 16401},
-			{OID: 16405, Name: "t_check", Kind: catalog.CheckConstraint, Columns: []catalog.ColumnID{1}, Check: &catalog.Expr{Source: "a > 0"}},
+			{OID: 16405, Name: "t_check", Kind: catalog.CheckConstraint, Columns: []catalog.ColumnID{1}, Check: &catalog.Expr{Source: "(a > 0)"}},
 			{OID: 16406, Name: "t_fk", Kind: catalog.ForeignKey, Columns: []catalog.ColumnID{4}, RefTable: 16400, RefColumns: []catalog.ColumnID{1},
 				Index: 16401, OnDelete: catalog.FKCascade},
 		},
@@ -155,7 +155,7 @@ func TestDefinitions(t *testing.T) {
 	for oid, want := range map[types.OID]string{
 		16404: "PRIMARY KEY (a)", 16405: "CHECK ((a > 0))", 16406: "FOREIGN KEY (arr) REFERENCES t(a) ON DELETE CASCADE",
 	} {
-		if got, ok := ConstraintDef(r, oid); !ok || got != want {
+		if got, ok := ConstraintDef(r, oid, false); !ok || got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}

@@ -254,10 +254,7 @@ func indexAttribute(t *catalog.Table, x *catalog.Index, j int) catalog.Column {
 	if c, ok := t.Column(ic.Column); ok && ic.Column != 0 {
 		return catalog.Column{Name: c.Name, Type: c.Type, Collation: c.Collation}
 	}
-	name := "expr"
-	if j > 0 {
-		name += strconv.Itoa(j)
-	}
+	name := indexColumnNames(t, x)[j]
 	typ := types.Of(types.TextOID)
 	if ic.Expr != nil && ic.Expr.Tree != nil {
 		typ = ic.Expr.Tree.Type()

@@ -59,12 +59,12 @@ func init() {
 			return found(pgcatalog.IndexDef(s.resolve(), oidArg(a, 0), col, pretty))
 		},
 		"pg_get_constraintdef": func(s *Session, a []types.Datum) (types.Datum, error) {
-			return found(pgcatalog.ConstraintDef(s.resolve(), oidArg(a, 0)))
+			return found(pgcatalog.ConstraintDef(s.resolve(), oidArg(a, 0), len(a) > 1 && a[1].Bool()))
 		},
 		"pg_get_viewdef": func(s *Session, a []types.Datum) (types.Datum, error) {
 			return found(pgcatalog.ViewDef(s.resolve(), oidArg(a, 0)))
 		},
-		"pg_get_expr":            func(_ *Session, a []types.Datum) (types.Datum, error) { return a[0], nil },
+		"pg_get_expr":            getExpr,
 		"pg_table_is_visible":    visible,
 		"pg_type_is_visible":     yes,
 		"pg_function_is_visible": yes, "pg_operator_is_visible": yes, "pg_opclass_is_visible": yes, "pg_opfamily_is_visible": yes,
@@ -298,25 +298,16 @@ func toRegclass(s *Session, a []types.Datum) (types.Datum, error) {
 	return types.NewInt(int64(oid)), nil
 }
 
+func getExpr(s *Session, a []types.Datum) (types.Datum, error) {
+	return types.NewString(pgcatalog.GetExpr(s.resolve(), a[0].Str(), oidArg(a, 1), len(a) > 2 && a[2].Bool())), nil
+}
+
 // names answers for the reg* types.
 type names Session
 
 // RegName implements types.NameResolver.
 func (n *names) RegName(kind, oid types.OID) (string, bool) {
-	s := (*Session)(n)
-	switch kind {
-	case types.RegClassOID:
-		return pgcatalog.RelationName(s.resolve(), oid)
-	case types.RegTypeOID:
-		if v := pgcatalog.TypeName(s.resolve(), types.Of(oid)); v != "" && v != "???" {
-			return v, true
-		}
-	case types.RegRoleOID, types.RegNamespaceOID:
-		if d, ok := s.snapshot().ByOID(oid); ok {
-			return pgcatalog.QuoteIdent(d.Head().Name), true
-		}
-	}
-	return "", false
+	return pgcatalog.Names{Resolver: (*Session)(n).resolve()}.RegName(kind, oid)
 }
 
 // RegOID implements types.NameResolver.
@@ -354,16 +345,7 @@ func (n *names) RegOID(kind types.OID, name string) (types.OID, error) {
 
 // EnumLabels implements types.NameResolver.
 func (n *names) EnumLabels(oid types.OID) (string, []types.Label, bool) {
-	d, _ := (*Session)(n).snapshot().ByOID(oid)
-	t, ok := d.(*catalog.Type)
-	if !ok {
-		return "", nil, false
-	}
-	labels := make([]types.Label, len(t.Labels))
-	for i, l := range t.Labels {
-		labels[i] = types.Label{Sort: l.Sort, Label: l.Label}
-	}
-	return pgcatalog.QuoteIdent(t.Name), labels, true
+	return pgcatalog.Names{Resolver: (*Session)(n).resolve()}.EnumLabels(oid)
 }
 
 // parseType reads a type's name.
