@@ -288,7 +288,12 @@ func (m *tableMaker) addColumn(d *ast.ColumnDef, ifNotExists bool) error {
 		return err
 	}
 	m.t.Indexes, m.t.Constraints = indexes, constraints
-	return m.settle(before)
+	if err := m.settle(before); err != nil || m.primary == nil {
+		return err
+	}
+	key := m.primary
+	m.primary = nil
+	return m.addConstraint(key)
 }
 
 // settle fills the indexes that are new against old, and checks the constraints

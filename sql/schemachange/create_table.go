@@ -25,6 +25,8 @@ type tableMaker struct {
 	fks []pendingFK
 	// generated are bound when all columns are there.
 	generated []pendingGenerated
+	// primary is the key that ADD COLUMN asks for, made when the column is there.
+	primary *ast.Constraint
 }
 
 type pendingGenerated struct {
@@ -307,6 +309,13 @@ func (m *tableMaker) columnConstraint(at int, con *ast.Constraint, all []ast.Nod
 	default:
 		d := *con
 		applyDeferrability(&d, con, all)
+		if con.Contype == ast.CONSTR_PRIMARY && !m.isNew && m.t.HasRowID() {
+			// The rows move to the new key once they have the column's values.
+			c.NotNull = true
+			d.Keys = []ast.Node{&ast.String{Sval: c.Name}}
+			m.primary = &d
+			return nil
+		}
 		return m.constraint(&d, []string{c.Name})
 	}
 	return nil
