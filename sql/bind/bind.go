@@ -18,6 +18,8 @@ type Options struct {
 	Input func(t types.Type, text string) (types.Datum, error)
 	// ParseView parses the query of a view.
 	ParseView func(query string) (ast.Node, error)
+	// Trace asks for the result's Trace.
+	Trace bool
 	// Allow fails if the session's role lacks a privilege (by PostgreSQL's letter:
 	// r, a, w, d) on a relation; nil allows everything. What a view reads is its
 	// owner's business and is not asked about.
@@ -35,6 +37,8 @@ type Result struct {
 	// Settings says that a literal was read under session settings (dates and
 	// times), so that the plan is good for sessions with the same ones only.
 	Settings bool
+	// Trace tells what names stand for, if Options asked for it.
+	Trace *Trace
 	// NextCol is the first column id that is free.
 	NextCol plan.ColID
 }
@@ -53,6 +57,9 @@ type binder struct {
 	ctes     int
 	depth    int
 	views    []types.OID // being expanded
+	// freeze is what the names in the view being expanded stand for.
+	freeze map[*ast.RangeVar]*catalog.ViewRef
+	trace  *Trace
 }
 
 // colMeta is what the binder remembers of a column id.
@@ -83,10 +90,14 @@ func newBinder(r catalog.Resolver, o Options) *binder {
 // Bind binds one statement.
 func Bind(stmt ast.Node, r catalog.Resolver, o Options) (*Result, error) {
 	b := newBinder(r, o)
+	if o.Trace {
+		b.trace = newTrace()
+	}
 	res, err := b.statement(stmt)
 	if err != nil {
 		return nil, err
 	}
+	res.Trace = b.trace
 	if err := b.settleParams(); err != nil {
 		return nil, err
 	}

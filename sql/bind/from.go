@@ -115,7 +115,8 @@ func (q *query) rangeVar(n *ast.RangeVar) (source, error) {
 			return q.cteSource(c, alias, n)
 		}
 	}
-	d, err := q.b.relation(n)
+	ref := q.b.freeze[n]
+	d, err := q.b.relationOf(n, ref)
 	if err != nil {
 		return source{}, q.notYetWith(n, err)
 	}
@@ -125,9 +126,9 @@ func (q *query) rangeVar(n *ast.RangeVar) (source, error) {
 	switch d := d.(type) {
 	case *catalog.Table:
 		if d.Virtual {
-			return q.b.virtualSource(d, alias, schema, n.Alias)
+			return q.b.virtualSource(d, alias, schema, n)
 		}
-		return q.b.tableSource(d, alias, schema, n.Alias)
+		return q.b.tableSource(d, alias, schema, n)
 	case *catalog.View:
 		return q.b.viewSource(d, alias, schema, n)
 	}
@@ -151,6 +152,18 @@ func (q *query) notYetWith(n *ast.RangeVar, err error) error {
 	return err
 }
 
+// relationOf finds what a name in FROM stands for: in a view, what it stood for
+// when the view was made, whatever its name is now.
+func (b *binder) relationOf(n *ast.RangeVar, ref *catalog.ViewRef) (catalog.Descriptor, error) {
+	if ref != nil {
+		if d, ok := b.resolver.ByOID(ref.OID); ok {
+			b.dependOn(d.Head())
+			return d, nil
+		}
+	}
+	return b.relation(n)
+}
+
 // relation resolves a name to a table, view or sequence.
 func (b *binder) relation(n *ast.RangeVar) (catalog.Descriptor, error) {
 	name := catalog.Name{Database: n.Catalogname, Schema: n.Schemaname, Name: n.Relname}
@@ -168,10 +181,10 @@ func (b *binder) relation(n *ast.RangeVar) (catalog.Descriptor, error) {
 }
 
 // tableSource scans a table; all its columns, the hidden ones too, are put out.
-func (b *binder) tableSource(t *catalog.Table, alias, schema string, a *ast.Alias) (source, error) {
+func (b *binder) tableSource(t *catalog.Table, alias, schema string, n *ast.RangeVar) (source, error) {
 	scan := &plan.Scan{Table: t, Index: t.PrimaryIndex(), Alias: alias}
 	it := &item{alias: alias, schema: schema, relVisible: true, colsVisible: true, scan: scan, table: t}
-	if a == nil && schema == "" {
+	if n.Alias == nil && schema == "" {
 		it.schema = b.schemaName(t.Schema)
 	}
 	for i := range t.Columns {
@@ -182,9 +195,9 @@ func (b *binder) tableSource(t *catalog.Table, alias, schema string, a *ast.Alia
 		id := b.tableCol(t, c, alias)
 		scan.Out = append(scan.Out, plan.Column{ID: id, Name: c.Name, Type: c.Type})
 		scan.Read = append(scan.Read, c.ID)
-		it.cols = append(it.cols, column{name: c.Name, id: id, typ: c.Type, hidden: c.Hidden || !c.State.Readable()})
+		it.cols = append(it.cols, column{name: c.Name, id: id, typ: c.Type, attr: c.ID, hidden: c.Hidden || !c.State.Readable()})
 	}
-	if err := it.rename(a); err != nil {
+	if err := b.named(it, t, n); err != nil {
 		return source{}, err
 	}
 	return source{scan, []*item{it}}, nil
@@ -204,10 +217,10 @@ func (b *binder) schemaName(oid types.OID) string {
 	return ""
 }
 
-func (b *binder) virtualSource(t *catalog.Table, alias, schema string, a *ast.Alias) (source, error) {
+func (b *binder) virtualSource(t *catalog.Table, alias, schema string, n *ast.RangeVar) (source, error) {
 	scan := &plan.VirtualScan{Table: t, Alias: alias}
 	it := &item{alias: alias, schema: schema, relVisible: true, colsVisible: true, table: t}
-	if a == nil && schema == "" {
+	if n.Alias == nil && schema == "" {
 		it.schema = b.schemaName(t.Schema)
 	}
 	for i := range t.Columns {
@@ -215,12 +228,22 @@ func (b *binder) virtualSource(t *catalog.Table, alias, schema string, a *ast.Al
 		id := b.tableCol(t, c, alias)
 		scan.Out = append(scan.Out, plan.Column{ID: id, Name: c.Name, Type: c.Type})
 		scan.Read = append(scan.Read, c.ID)
-		it.cols = append(it.cols, column{name: c.Name, id: id, typ: c.Type, hidden: c.Hidden})
+		it.cols = append(it.cols, column{name: c.Name, id: id, typ: c.Type, attr: c.ID, hidden: c.Hidden})
 	}
-	if err := it.rename(a); err != nil {
+	if err := b.named(it, t, n); err != nil {
 		return source{}, err
 	}
 	return source{scan, []*item{it}}, nil
+}
+
+// named gives the columns of a relation in FROM the names that the query knows
+// them by.
+func (b *binder) named(it *item, d catalog.Descriptor, n *ast.RangeVar) error {
+	it.frozen(b.freeze[n])
+	if t := b.tracing(); t != nil {
+		t.relation(n, d, it)
+	}
+	return it.rename(n.Alias)
 }
 
 // rename applies an alias's column list.
@@ -269,9 +292,10 @@ func (b *binder) viewSource(v *catalog.View, alias, schema string, n *ast.RangeV
 	}); ok && v.SearchPath != nil {
 		b.resolver = p.WithPath(v.SearchPath)
 	}
-	b.views = append(b.views, v.ID)
+	outer := b.freeze
+	b.views, b.freeze = append(b.views, v.ID), Freeze(sel, v.Refs)
 	rel, err := b.selectStmt(nil, sel, nil)
-	b.views = b.views[:len(b.views)-1]
+	b.views, b.freeze = b.views[:len(b.views)-1], outer
 	b.resolver = saved
 	if err != nil {
 		return source{}, err
@@ -292,10 +316,10 @@ func (b *binder) viewSource(v *catalog.View, alias, schema string, n *ast.RangeV
 	}
 	for i := range it.cols {
 		if i < len(v.Columns) {
-			it.cols[i].name = v.Columns[i].Name
+			it.cols[i].name, it.cols[i].attr = v.Columns[i].Name, v.Columns[i].ID
 		}
 	}
-	if err := it.rename(n.Alias); err != nil {
+	if err := b.named(it, v, n); err != nil {
 		return source{}, err
 	}
 	return source{rel.node, []*item{it}}, nil

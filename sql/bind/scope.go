@@ -28,9 +28,11 @@ type item struct {
 
 // column is a column that a FROM entry shows.
 type column struct {
-	name   string
-	id     plan.ColID
-	typ    types.Type
+	name string
+	id   plan.ColID
+	typ  types.Type
+	// attr is the column's id in its table or view.
+	attr   catalog.ColumnID
 	hidden bool
 	// merged is set for a column of FULL JOIN USING, which is an expression
 	// over both sides.
@@ -202,6 +204,9 @@ func (it *item) usable(loc int) error {
 }
 
 func (q *query) use(c *column, loc int) expr.Expr {
+	if t := q.b.tracing(); t != nil {
+		t.used[c.id] = true
+	}
 	if c.merged != nil {
 		return c.merged
 	}
@@ -317,6 +322,9 @@ func (q *query) star(n *ast.ColumnRef) ([]target, error) {
 	names := stringsOf(n.Fields[:len(n.Fields)-1])
 	var out []target
 	add := func(level *query, it *item) {
+		if t := q.b.tracing(); t != nil {
+			t.star(n, level, it)
+		}
 		for i := range it.cols {
 			if c := &it.cols[i]; !c.hidden {
 				out = append(out, target{name: c.name, e: level.use(c, n.Location), loc: n.Location})

@@ -10,7 +10,7 @@ import (
 
 // oldRow scans the target table and remembers where its columns are.
 func (w *writer) oldRow(rv *ast.RangeVar) (source, error) {
-	src, err := w.b.tableSource(w.table, w.alias, "", rv.Alias)
+	src, err := w.b.tableSource(w.table, w.alias, "", rv)
 	if err != nil {
 		return source{}, err
 	}

@@ -135,16 +135,34 @@ type Sequence struct {
 // Kind returns KindSequence.
 func (*Sequence) Kind() Kind { return KindSequence }
 
+// ViewRef is a relation that a view's query names, with the columns that it had
+// when the view was made, in their order and with their names of then. The oid
+// is 0 for a name that is WITH's.
+type ViewRef struct {
+	OID     types.OID    `json:"oid"`
+	Columns []ViewColumn `json:"columns,omitempty"`
+}
+
+// ViewColumn is a column of a ViewRef; Used says that the query reads it.
+type ViewColumn struct {
+	ID   ColumnID `json:"id"`
+	Name string   `json:"name"`
+	Used bool     `json:"used,omitempty"`
+}
+
 // View is a descriptor of a view.
 type View struct {
 	Header
 	Columns []Column `json:"columns"`
 	// Query is the defining SELECT in SQL, bound under SearchPath.
-	Query      string      `json:"query"`
-	SearchPath []string    `json:"searchpath,omitempty"`
-	DependsOn  []types.OID `json:"dependson,omitempty"`
-	CheckOpt   string      `json:"checkopt,omitempty"`
-	Materials  types.OID   `json:"materialized,omitempty"` // the table of a materialized view
+	Query      string   `json:"query"`
+	SearchPath []string `json:"searchpath,omitempty"`
+	// Refs are what the relation names in Query stand for, in the order of its
+	// tree: an object keeps its place in a view under any new name.
+	Refs      []ViewRef   `json:"refs,omitempty"`
+	DependsOn []types.OID `json:"dependson,omitempty"`
+	CheckOpt  string      `json:"checkopt,omitempty"`
+	Materials types.OID   `json:"materialized,omitempty"` // the table of a materialized view
 }
 
 // Kind returns KindView.

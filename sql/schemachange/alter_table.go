@@ -491,6 +491,9 @@ func (m *tableMaker) dropColumn(c *ast.AlterTableCmd) error {
 	if x := m.t.PrimaryIndex(); slices.ContainsFunc(x.Columns, func(ic catalog.IndexColumn) bool { return ic.Column == id }) {
 		return types.Errorf(types.CodeFeatureNotSupported, "dropping a column of the primary key is not supported: rows are stored in its order")
 	}
+	if err := m.dropWithColumn(id, c.Behavior == ast.DROP_CASCADE); err != nil {
+		return err
+	}
 	for _, k := range slices.Clone(m.t.Constraints) {
 		if !slices.Contains(k.Columns, id) {
 			continue
@@ -521,6 +524,28 @@ func (m *tableMaker) dropColumn(c *ast.AlterTableCmd) error {
 	return nil
 }
 
+// dropWithColumn drops what depends on a column from outside, or refuses. The
+// table's own descriptor is in the maker's hands.
+func (m *tableMaker) dropWithColumn(id catalog.ColumnID, cascade bool) error {
+	roots := []object{{columnObject, m.t.ID, types.OID(id)}}
+	also := m.fallout(roots)
+	if len(also) == 0 {
+		return nil
+	}
+	m.Change.Put(m.t)
+	if err := m.mayDrop(roots, also, cascade); err != nil {
+		return err
+	}
+	for _, d := range slices.Backward(also) {
+		if err := m.removeObject(d.object); err != nil {
+			return err
+		}
+	}
+	var err error
+	m.t, err = m.table(m.t.ID)
+	return err
+}
+
 func readsColumn(e expr.Expr, id catalog.ColumnID) bool {
 	found := false
 	expr.Walk(e, func(x expr.Expr) bool {
@@ -546,6 +571,10 @@ func (m *tableMaker) alterType(c *ast.AlterTableCmd) error {
 		return err
 	}
 	col := &m.t.Columns[i]
+	if views := m.viewsReading(m.t.ID, col.ID); len(views) > 0 {
+		return types.Errorf(types.CodeFeatureNotSupported, "cannot alter type of a column used by a view or rule").
+			WithDetail("rule _RETURN on view %s depends on column \"%s\"", views[0].Name, col.Name)
+	}
 	if def.RawDefault == nil && sameImage(col.Type, to) {
 		col.Type = to
 		m.Change.Put(m.t)

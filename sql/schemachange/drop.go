@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
 
 	"github.com/pamirdb/pamir/pkg/keys"
 	"github.com/pamirdb/pamir/sql/ast"
@@ -16,6 +15,7 @@ import (
 func dropTag(o ast.ObjectType) string { return "DROP " + objectName(o) }
 
 func (e *Env) drop(s *ast.DropStmt) error {
+	var roots []object
 	for _, n := range s.Objects {
 		var parts []string
 		switch x := n.(type) {
@@ -26,17 +26,29 @@ func (e *Env) drop(s *ast.DropStmt) error {
 		case *ast.String:
 			parts = []string{x.Sval}
 		}
-		if err := e.dropOne(s, splitName(parts)); err != nil {
+		name := splitName(parts)
+		if s.RemoveType == ast.OBJECT_INDEX {
+			if err := e.dropIndexByName(name, s.MissingOk); err != nil {
+				return err
+			}
+			continue
+		}
+		d, err := e.dropTarget(s, name)
+		if err != nil {
 			return err
 		}
+		if o := (object{}); d != nil {
+			if o.oid = d.Head().ID; !slices.Contains(roots, o) {
+				roots = append(roots, o)
+			}
+		}
 	}
-	return nil
+	return e.dropAll(roots, s.Behavior == ast.DROP_CASCADE)
 }
 
-func (e *Env) dropOne(s *ast.DropStmt, n catalog.Name) error {
+// dropTarget finds what a DROP names; nil if there is none and that is fine.
+func (e *Env) dropTarget(s *ast.DropStmt, n catalog.Name) (catalog.Descriptor, error) {
 	switch s.RemoveType {
-	case ast.OBJECT_INDEX:
-		return e.dropIndexByName(n, s.MissingOk)
 	case ast.OBJECT_TABLE, ast.OBJECT_VIEW, ast.OBJECT_MATVIEW, ast.OBJECT_SEQUENCE:
 		return e.dropRelation(s, n)
 	case ast.OBJECT_SCHEMA:
@@ -44,7 +56,7 @@ func (e *Env) dropOne(s *ast.DropStmt, n catalog.Name) error {
 	case ast.OBJECT_TYPE, ast.OBJECT_DOMAIN:
 		return e.dropType(s, n)
 	}
-	return types.Errorf(types.CodeFeatureNotSupported, "%s is not supported", dropTag(s.RemoveType))
+	return nil, types.Errorf(types.CodeFeatureNotSupported, "%s is not supported", dropTag(s.RemoveType))
 }
 
 // relationWord names what a DROP is after, as messages do.
@@ -60,76 +72,35 @@ func relationWord(o ast.ObjectType) string {
 	return "table"
 }
 
-func (e *Env) dropRelation(s *ast.DropStmt, n catalog.Name) error {
+func (e *Env) dropRelation(s *ast.DropStmt, n catalog.Name) (catalog.Descriptor, error) {
 	word := relationWord(s.RemoveType)
 	d, ok := e.resolver().Relation(n)
 	if !ok {
 		if s.MissingOk {
 			e.notice("00000", "%s \"%s\" does not exist, skipping", word, n)
-			return nil
+			return nil, nil
 		}
-		return types.Errorf(types.CodeUndefinedTable, "%s \"%s\" does not exist", word, n)
+		return nil, types.Errorf(types.CodeUndefinedTable, "%s \"%s\" does not exist", word, n)
 	}
 	if t, isTable := d.(*catalog.Table); isTable && t.Virtual {
-		return types.Errorf(types.CodeInsufficientPrivilege, "permission denied: \"%s\" is a system catalog", n.Name)
+		return nil, types.Errorf(types.CodeInsufficientPrivilege, "permission denied: \"%s\" is a system catalog", n.Name)
 	}
 	kinds := map[ast.ObjectType]catalog.Kind{ast.OBJECT_TABLE: catalog.KindTable, ast.OBJECT_VIEW: catalog.KindView,
 		ast.OBJECT_MATVIEW: catalog.KindView, ast.OBJECT_SEQUENCE: catalog.KindSequence}
 	if d.Kind() != kinds[s.RemoveType] {
 		article := "a"
-		return types.Errorf(types.CodeWrongObjectType, "\"%s\" is not %s %s", n.Name, article, word).
+		return nil, types.Errorf(types.CodeWrongObjectType, "\"%s\" is not %s %s", n.Name, article, word).
 			WithHint("Use DROP %s to remove %s %s.", map[catalog.Kind]string{catalog.KindTable: "TABLE", catalog.KindView: "VIEW", catalog.KindSequence: "SEQUENCE"}[d.Kind()], article, d.Kind())
 	}
 	if err := e.mustOwn(d.Head(), word); err != nil {
-		return err
+		return nil, err
 	}
-	return e.remove(d, s.Behavior == ast.DROP_CASCADE)
+	return d, nil
 }
 
-// remove drops an object and, with cascade, what depends on it.
-func (e *Env) remove(d catalog.Descriptor, cascade bool) error {
-	h := d.Head()
-	if d.Kind() == catalog.KindView && cascade {
-		// Before what depends on it: views that CREATE OR REPLACE made depend on
-		// each other must not be visited for ever.
-		e.Change.Drop(h.ID)
-	}
-	if err := e.removeViewsOf(h, d.Kind(), cascade); err != nil {
-		return err
-	}
-	switch x := d.(type) {
-	case *catalog.Table:
-		return e.removeTable(x, cascade)
-	case *catalog.Sequence:
-		return e.removeSequence(x, cascade)
-	}
-	e.Change.Drop(h.ID)
-	return nil
-}
-
-// removeViewsOf drops the views over an object, or refuses.
-func (e *Env) removeViewsOf(h *catalog.Header, kind catalog.Kind, cascade bool) error {
-	var views []*catalog.View
-	e.Change.Snapshot().Each(func(d catalog.Descriptor) bool {
-		if v, ok := d.(*catalog.View); ok && v.ID != h.ID && slices.Contains(v.DependsOn, h.ID) {
-			views = append(views, v)
-		}
-		return true
-	})
-	for _, v := range views {
-		if !cascade {
-			return types.Errorf(types.CodeDependentObjectsStillExist, "cannot drop %s %s because other objects depend on it", kind, h.Name).
-				WithDetail("view %s depends on %s %s", v.Name, kind, h.Name).WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
-		}
-		e.notice("00000", "drop cascades to view %s", v.Name)
-		if err := e.remove(v, true); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (e *Env) removeTable(t *catalog.Table, cascade bool) error {
+// removeTable drops a table with its data, its keys' ends in other tables and the
+// sequences that its columns own.
+func (e *Env) removeTable(t *catalog.Table) error {
 	for _, in := range t.InboundFKs {
 		if in.Table == t.ID {
 			continue
@@ -138,17 +109,7 @@ func (e *Env) removeTable(t *catalog.Table, cascade bool) error {
 		if err != nil {
 			return err
 		}
-		fk, ok := other.Constraint(in.Constraint)
-		if !ok {
-			continue
-		}
-		if !cascade {
-			return types.Errorf(types.CodeDependentObjectsStillExist, "cannot drop table %s because other objects depend on it", t.Name).
-				WithDetail("constraint %s on table %s depends on table %s", fk.Name, other.Name, t.Name).WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
-		}
-		e.notice("00000", "drop cascades to constraint %s on table %s", fk.Name, other.Name)
-		oid := in.Constraint
-		other.Constraints = slices.DeleteFunc(other.Constraints, func(c catalog.Constraint) bool { return c.OID == oid })
+		other.Constraints = slices.DeleteFunc(other.Constraints, func(c catalog.Constraint) bool { return c.OID == in.Constraint })
 		e.Change.Put(other)
 	}
 	for i := range t.Constraints {
@@ -192,51 +153,6 @@ func (e *Env) clearTable(oid types.OID) {
 	})
 }
 
-// removeSequence drops a sequence and, with cascade, the defaults that take
-// values from it.
-func (e *Env) removeSequence(q *catalog.Sequence, cascade bool) error {
-	var lines []string
-	var tables []*catalog.Table
-	e.Change.Snapshot().Each(func(d catalog.Descriptor) bool {
-		t, ok := d.(*catalog.Table)
-		if !ok || t.State == catalog.Absent {
-			return true
-		}
-		n := len(lines)
-		for i := range t.Columns {
-			if c := &t.Columns[i]; takesFrom(c, q.ID) {
-				lines = append(lines, "default value for column "+c.Name+" of table "+t.Name)
-			}
-		}
-		if len(lines) > n {
-			tables = append(tables, t)
-		}
-		return true
-	})
-	if len(lines) > 0 && !cascade {
-		for i := range lines {
-			lines[i] += " depends on sequence " + q.Name
-		}
-		return types.Errorf(types.CodeDependentObjectsStillExist, "cannot drop sequence %s because other objects depend on it", q.Name).
-			WithDetail("%s", strings.Join(lines, "\n")).WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
-	}
-	e.cascadeNotice(lines)
-	for _, used := range tables {
-		t, err := clone(used)
-		if err != nil {
-			return err
-		}
-		for i := range t.Columns {
-			if c := &t.Columns[i]; takesFrom(c, q.ID) {
-				c.Sequence, c.Default = 0, nil
-			}
-		}
-		e.Change.Put(t)
-	}
-	e.Change.Drop(q.ID)
-	return nil
-}
-
 // takesFrom reports whether a column's default names a sequence.
 func takesFrom(c *catalog.Column, seq types.OID) bool {
 	if c.Sequence == seq {
@@ -252,17 +168,6 @@ func takesFrom(c *catalog.Column, seq types.OID) bool {
 		return !found
 	})
 	return found
-}
-
-// cascadeNotice tells what a cascade took along.
-func (e *Env) cascadeNotice(lines []string) {
-	switch len(lines) {
-	case 0:
-	case 1:
-		e.notice("00000", "drop cascades to %s", lines[0])
-	default:
-		e.notice("00000", "drop cascades to %d other objects", len(lines))
-	}
 }
 
 // truncate gives each table, and what references it with CASCADE, new storage.
@@ -352,138 +257,40 @@ func (e *Env) truncateTable(oid types.OID, with map[types.OID]bool, restart bool
 	return nil
 }
 
-func (e *Env) dropSchema(s *ast.DropStmt, name string) error {
+func (e *Env) dropSchema(s *ast.DropStmt, name string) (catalog.Descriptor, error) {
 	sc, ok := e.resolver().Schema(name)
 	if !ok {
 		if s.MissingOk {
 			e.notice("00000", "schema \"%s\" does not exist, skipping", name)
-			return nil
+			return nil, nil
 		}
-		return types.Errorf(types.CodeInvalidSchemaName, "schema \"%s\" does not exist", name)
+		return nil, types.Errorf(types.CodeInvalidSchemaName, "schema \"%s\" does not exist", name)
 	}
 	if err := e.mustOwn(&sc.Header, "schema"); err != nil {
-		return err
+		return nil, err
 	}
 	if sc.Database == 0 {
-		return types.Errorf(types.CodeDependentObjectsStillExist, "cannot drop schema %s because it is required by the database system", name)
+		return nil, types.Errorf(types.CodeDependentObjectsStillExist, "cannot drop schema %s because it is required by the database system", name)
 	}
-	if err := e.emptySchema(sc, s.Behavior == ast.DROP_CASCADE); err != nil {
-		return err
-	}
-	e.Change.Drop(sc.ID)
-	return nil
+	return sc, nil
 }
 
-// emptySchema drops what a schema holds, or refuses.
-func (e *Env) emptySchema(sc *catalog.Schema, cascade bool) error {
-	var held []types.OID
-	var first catalog.Descriptor
-	e.Change.Snapshot().Each(func(d catalog.Descriptor) bool {
-		if d.Head().Schema == sc.ID {
-			held = append(held, d.Head().ID)
-			if first == nil {
-				first = d
-			}
-		}
-		return true
-	})
-	if len(held) > 0 && !cascade {
-		return types.Errorf(types.CodeDependentObjectsStillExist, "cannot drop schema %s because other objects depend on it", sc.Name).
-			WithDetail("%s %s.%s depends on schema %s", first.Kind(), sc.Name, first.Head().Name, sc.Name).WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
-	}
-	var lines []string
-	for _, oid := range held {
-		if d, ok := e.Change.Snapshot().ByOID(oid); ok && !ownedSequence(d) {
-			lines = append(lines, d.Kind().String()+" "+sc.Name+"."+d.Head().Name)
-		}
-	}
-	e.cascadeNotice(lines)
-	for _, oid := range held {
-		// Dropping one may have taken others with it.
-		if d, ok := e.Change.Snapshot().ByOID(oid); ok && d.Head().ID == oid {
-			if err := e.remove(d, true); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+// emptySchema drops what a schema holds, without a word.
+func (e *Env) emptySchema(sc *catalog.Schema) error {
+	tell := e.Notice
+	e.Notice = nil
+	defer func() { e.Notice = tell }()
+	return e.dropAll(e.dependents(object{oid: sc.ID}), true)
 }
 
-// ownedSequence reports whether an object goes with the column that owns it.
-func ownedSequence(d catalog.Descriptor) bool {
-	q, ok := d.(*catalog.Sequence)
-	return ok && q.OwnerTable != 0
-}
-
-func (e *Env) dropType(s *ast.DropStmt, n catalog.Name) error {
+func (e *Env) dropType(s *ast.DropStmt, n catalog.Name) (catalog.Descriptor, error) {
 	t, ok := e.resolver().Type(n)
 	if !ok {
 		if s.MissingOk {
 			e.notice("00000", "type \"%s\" does not exist, skipping", n)
-			return nil
+			return nil, nil
 		}
-		return types.Errorf(types.CodeUndefinedObject, "type \"%s\" does not exist", n)
+		return nil, types.Errorf(types.CodeUndefinedObject, "type \"%s\" does not exist", n)
 	}
-	if err := e.mustOwn(&t.Header, "type"); err != nil {
-		return err
-	}
-	if err := e.dropColumnsOf(t, s.Behavior == ast.DROP_CASCADE); err != nil {
-		return err
-	}
-	e.Change.Drop(t.ID)
-	return nil
-}
-
-// dropColumnsOf drops the columns of a type, or refuses.
-func (e *Env) dropColumnsOf(t *catalog.Type, cascade bool) error {
-	type use struct {
-		table  *catalog.Table
-		column string
-		array  bool
-	}
-	var uses []use
-	for _, array := range []bool{true, false} {
-		oid := t.ID
-		if array {
-			oid = t.Array
-		}
-		e.Change.Snapshot().Each(func(d catalog.Descriptor) bool {
-			tb, ok := d.(*catalog.Table)
-			for i := 0; ok && oid != 0 && i < len(tb.Columns); i++ {
-				if c := &tb.Columns[i]; c.Type.OID == oid && c.State.Readable() {
-					uses = append(uses, use{tb, c.Name, array})
-				}
-			}
-			return true
-		})
-	}
-	if len(uses) == 0 {
-		return nil
-	}
-	if !cascade {
-		lines := make([]string, len(uses))
-		for i, u := range uses {
-			lines[i] = "column " + u.column + " of table " + u.table.Name + " depends on type " + t.Name
-			if u.array {
-				lines[i] += "[]"
-			}
-		}
-		return types.Errorf(types.CodeDependentObjectsStillExist, "cannot drop type %s because other objects depend on it", t.Name).
-			WithDetail("%s", strings.Join(lines, "\n")).WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
-	}
-	for _, u := range uses {
-		sc, ok := e.Change.Snapshot().ByOID(u.table.Schema)
-		if !ok {
-			continue
-		}
-		err := e.alterTable(&ast.AlterTableStmt{
-			Relation: &ast.RangeVar{Schemaname: sc.Head().Name, Relname: u.table.Name},
-			Objtype:  ast.OBJECT_TABLE,
-			Cmds:     []ast.Node{&ast.AlterTableCmd{Subtype: ast.AT_DropColumn, Name: u.column, Behavior: ast.DROP_CASCADE}},
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return t, e.mustOwn(&t.Header, "type")
 }

@@ -1,10 +1,13 @@
 package schemachange
 
 import (
+	"slices"
+
 	"github.com/pamirdb/pamir/sql/ast"
 	"github.com/pamirdb/pamir/sql/bind"
 	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/parse"
+	"github.com/pamirdb/pamir/sql/plan"
 	"github.com/pamirdb/pamir/sql/types"
 )
 
@@ -153,7 +156,9 @@ func (e *Env) createEnum(s *ast.CreateEnumStmt) error {
 // createView binds the query now, so that errors come now, and keeps its text.
 func (e *Env) createView(s *ast.ViewStmt) error {
 	n := rangeName(s.View)
-	res, err := bind.Bind(s.Query, e.resolver(), e.Bind)
+	opts := e.Bind
+	opts.Trace = true
+	res, err := bind.Bind(s.Query, e.resolver(), opts)
 	if err != nil {
 		return err
 	}
@@ -207,13 +212,29 @@ func (e *Env) createView(s *ast.ViewStmt) error {
 		seen[name] = true
 		v.Columns = append(v.Columns, catalog.Column{ID: catalog.ColumnID(i + 1), Name: name, Type: c.Type})
 	}
+	res.Trace.ExpandStars(s.Query)
 	if v.Query, err = parse.Format(s.Query); err != nil {
 		return err
 	}
-	v.SearchPath = e.SearchPath
-	for _, d := range res.Depends {
-		v.DependsOn = append(v.DependsOn, d.OID)
-	}
+	v.SearchPath, v.Refs = e.SearchPath, res.Trace.Refs(s.Query)
+	v.DependsOn = e.viewDepends(v.Refs, res.Depends)
 	e.Change.Put(v)
 	return nil
+}
+
+// viewDepends lists what a view depends on: the relations that it names, and not
+// those below the views among them, and other objects.
+func (e *Env) viewDepends(refs []catalog.ViewRef, all []plan.Dependency) []types.OID {
+	var out []types.OID
+	for _, d := range all {
+		o, ok := e.Change.Snapshot().ByOID(d.OID)
+		if !ok {
+			continue
+		}
+		k := o.Kind()
+		if k != catalog.KindTable && k != catalog.KindView || slices.ContainsFunc(refs, func(r catalog.ViewRef) bool { return r.OID == d.OID }) {
+			out = append(out, d.OID)
+		}
+	}
+	return out
 }

@@ -202,20 +202,38 @@ func (e *Env) dropRole(s *ast.DropRoleStmt) error {
 		if r.ID == e.User || r.ID == catalog.RootRoleOID {
 			return types.Errorf(types.CodeObjectInUse, "current user cannot be dropped")
 		}
-		var owned catalog.Descriptor
-		e.Change.Snapshot().Each(func(d catalog.Descriptor) bool {
-			if d.Head().Owner == r.ID {
-				owned = d
-			}
-			return owned == nil
-		})
-		if owned != nil {
+		if lines := e.needsRole(r.ID); len(lines) > 0 {
 			return types.Errorf(types.CodeDependentObjectsStillExist, "role \"%s\" cannot be dropped because some objects depend on it", r.Name).
-				WithDetail("owner of %s %s", owned.Kind(), owned.Head().Name)
+				WithDetail("%s", strings.Join(lines, "\n"))
 		}
 		e.Change.Drop(r.ID)
 	}
 	return nil
+}
+
+// needsRole tells what a role owns and what it may do.
+func (e *Env) needsRole(role types.OID) []string {
+	var held []types.OID
+	lines := map[types.OID]string{}
+	e.Change.Snapshot().Each(func(d catalog.Descriptor) bool {
+		h := d.Head()
+		switch {
+		case h.Owner == role:
+			lines[h.ID] = "owner of " + e.describe(object{oid: h.ID})
+		case slices.ContainsFunc(h.ACL, func(g catalog.Grant) bool { return g.Grantee == role }):
+			lines[h.ID] = "privileges for " + e.describe(object{oid: h.ID})
+		default:
+			return true
+		}
+		held = append(held, h.ID)
+		return true
+	})
+	slices.Sort(held)
+	out := make([]string, len(held))
+	for i, oid := range held {
+		out[i] = lines[oid]
+	}
+	return out
 }
 
 func grantTag(grant bool, what string) string {

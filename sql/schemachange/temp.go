@@ -55,7 +55,7 @@ func (e *Env) tempSchema() (*catalog.Schema, error) {
 		sc = &catalog.Schema{Header: h}
 		e.Change.Put(sc)
 	case !e.Temp.Ready:
-		if err := e.emptySchema(sc, true); err != nil {
+		if err := e.emptySchema(sc); err != nil {
 			return nil, err
 		}
 	}
@@ -99,7 +99,7 @@ func (e *Env) EmptyTemp() error {
 	if !ok {
 		return nil
 	}
-	if err := e.emptySchema(sc, true); err != nil {
+	if err := e.emptySchema(sc); err != nil {
 		return err
 	}
 	e.Change.Drop(sc.ID)
@@ -108,9 +108,8 @@ func (e *Env) EmptyTemp() error {
 
 // DropTable drops a table by oid, if it still exists.
 func (e *Env) DropTable(oid types.OID) error {
-	d, ok := e.Change.Snapshot().ByOID(oid)
-	if !ok || d.Head().ID != oid {
+	if d, ok := e.Change.Snapshot().ByOID(oid); !ok || d.Head().ID != oid {
 		return nil
 	}
-	return e.remove(d, true)
+	return e.dropAll([]object{{oid: oid}}, true)
 }
