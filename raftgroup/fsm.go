@@ -22,6 +22,10 @@ type answer struct {
 // ApplyBatch implements raft.BatchingFSM: one engine batch for all the entries.
 func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	g := (*group)(f)
+	// See mayRunAhead: Raft counts the leader's own copy when it is not written yet.
+	if g.log.WaitDurable(logs[len(logs)-1].Index) != nil {
+		return make([]any, len(logs)) // the process is ending
+	}
 	g.applyMu.Lock()
 	defer g.applyMu.Unlock()
 	st := *g.state.Load()

@@ -97,13 +97,23 @@ func (h *host) openGroup(r ids.RangeID, self Member, sm StateMachine) (*group, e
 	}
 	g.prop.init(g)
 	g.setState(st)
-	log.SetHooks(g.prop.appending, g.keepFrom)
+	log.SetHooks(logstore.Hooks{Appending: g.prop.appending, Keep: g.keepFrom, Ahead: g.mayRunAhead})
 	if err := g.startInstance(); err != nil {
 		_ = log.Close()
 		return nil, err
 	}
 	g.stop.Go("raft refusals", g.prop.watch)
 	return g, nil
+}
+
+// mayRunAhead tells whether entries may go to the followers while the leader is
+// still writing them, which is safe because of three things: ApplyBatch waits for
+// the leader's own write, so does the commit index that followers hear of, and
+// writes become durable in order, votes and terms included. A leader that crashes
+// before may thus lose entries, but none that anybody took for committed.
+func (g *group) mayRunAhead() bool {
+	in := g.inst.Load()
+	return in != nil && g.voters.Load() > 1 && in.raft.State() == raft.Leader
 }
 
 func newLife() uint64 {

@@ -81,6 +81,11 @@ func (g *group) Campaign() error {
 	}) {
 		return fmt.Errorf("raftgroup: this replica of %s does not vote", g.id)
 	}
+	if in.raft.State() == raft.Candidate {
+		// A candidate waits for the end of its election. One that gave up its next
+		// term frees it.
+		in.ep.Inject(&raft.RequestVoteRequest{RPCHeader: g.header(), Term: in.raft.CurrentTerm() + 1})
+	}
 	in.ep.Inject(&raft.TimeoutNowRequest{RPCHeader: g.header()})
 	return nil
 }
@@ -113,6 +118,9 @@ func (p *groupPeer) Leads(term uint64) bool {
 	in := p.inst.Load()
 	return in != nil && in.raft.State() == raft.Leader && in.raft.CurrentTerm() == term
 }
+
+// Durable implements transport.Group.
+func (p *groupPeer) Durable() uint64 { return p.log.Durable() }
 
 func (p *groupPeer) IsLeader() bool {
 	in := p.inst.Load()

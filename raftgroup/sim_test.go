@@ -26,7 +26,7 @@ type simulation struct {
 	t       *testing.T
 	net     *rpc.MemNetwork
 	engines map[ids.NodeID]engine.Engine
-	logs    map[ids.NodeID]logstore.Dir
+	logs    map[ids.NodeID]logstore.Mortal
 	peers   map[ids.NodeID]*rpc.MemNode
 	hosts   map[ids.NodeID]Host
 	unknown func(n ids.NodeID, r ids.RangeID, replica ids.ReplicaID)
@@ -36,13 +36,14 @@ type simulation struct {
 func newSimulation(t *testing.T, nodes int) *simulation {
 	s := &simulation{
 		t: t, net: rpc.NewMemNetwork(),
-		engines: map[ids.NodeID]engine.Engine{}, logs: map[ids.NodeID]logstore.Dir{},
+		engines: map[ids.NodeID]engine.Engine{}, logs: map[ids.NodeID]logstore.Mortal{},
 		peers: map[ids.NodeID]*rpc.MemNode{}, hosts: map[ids.NodeID]Host{},
 		ranges: []ids.RangeID{1},
 	}
 	s.net.SetDelay(time.Millisecond)
 	for n := ids.NodeID(1); int(n) <= nodes; n++ {
-		s.engines[n], s.logs[n] = engine.OpenMemory(), logstore.NewMemoryDir()
+		s.engines[n], s.logs[n] = engine.OpenMemory(), logstore.NewMortalDir()
+		s.logs[n].SetWrite(time.Duration(n) * time.Millisecond)
 		s.start(n)
 	}
 	return s
@@ -71,10 +72,12 @@ func (s *simulation) start(n ids.NodeID) {
 	s.peers[n].Start()
 }
 
-// crash takes a node off the network and closes it.
+// crash takes a node off the network, lets its disk forget what was not written
+// yet, and closes it.
 func (s *simulation) crash(n ids.NodeID) {
 	s.t.Helper()
 	s.peers[n].Close()
+	s.logs[n].Crash()
 	if err := s.hosts[n].Close(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -481,6 +484,53 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 			t.Errorf("only %d commands went through", len(acked))
 		}
 		s.waitSame(1, 20*time.Second, want, 1, 2, 3)
+	})
+}
+
+// TestSlowLeaderDisk lets a leader's disk be so slow that a follower has entries
+// long before: until the leader has them too, they are neither acknowledged nor
+// applied anywhere, because a crash can still undo them.
+func TestSlowLeaderDisk(t *testing.T) {
+	simulate(t, 3, func(t *testing.T, s *simulation) {
+		s.seed(1, 1, 2, 3)
+		g, _ := s.waitLeader(1, 10*time.Second)
+		mustPropose(t, g, "first")
+		s.waitSame(1, 5*time.Second, []string{"first"}, 1, 2, 3)
+		leader := g.Status().Self.Node
+		has, lacks := leader%3+1, (leader+1)%3+1
+		s.logs[leader].SetWrite(2500 * time.Millisecond)
+		s.net.Isolate(lacks, true)
+		acked := make(chan error, 2)
+		for _, cmd := range []string{"a", "b"} {
+			g.Propose([]byte(cmd), func(_ []byte, err error) { acked <- err })
+			time.Sleep(time.Second) // more appends than one tell of what is committed
+		}
+		if log := s.group(has, 1).Status().LastIndex; log <= s.group(has, 1).Status().Applied {
+			t.Fatalf("the follower's log ends at %d", log)
+		}
+		for _, n := range []ids.NodeID{leader, has} {
+			if items := s.items(n, 1); len(items) != 1 {
+				t.Fatalf("node %d has applied %q", n, items)
+			}
+		}
+		if len(acked) > 0 {
+			t.Fatal("acknowledged what the leader has not written")
+		}
+		s.crash(leader)
+		s.net.Isolate(has, true)
+		s.net.Isolate(lacks, false)
+		s.logs[leader].SetWrite(time.Millisecond)
+		s.start(leader)
+		s.open(leader, 1)
+		next, _ := s.waitLeader(1, 20*time.Second, has)
+		mustPropose(t, next, "other")
+		s.net.Isolate(has, false)
+		s.waitSame(1, 20*time.Second, []string{"first", "other"}, 1, 2, 3)
+		for range 2 {
+			if err := <-acked; err == nil {
+				t.Fatal("acknowledged what is gone")
+			}
+		}
 	})
 }
 

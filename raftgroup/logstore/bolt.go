@@ -299,12 +299,12 @@ func (b *boltBackend) get(index uint64, l *raft.Log) error {
 	return err
 }
 
-func (b *boltBackend) append(logs []*raft.Log) error {
+func (b *boltBackend) start(logs []*raft.Log) (func() error, error) {
 	moved := make([]raft.Log, len(logs))
 	out := make([]op, len(logs), len(logs)+1)
 	for i, l := range logs {
 		if l.Index == 0 || l.Index > maxIndex {
-			return fmt.Errorf("logstore: index %d is out of bounds", l.Index)
+			return nil, fmt.Errorf("logstore: index %d is out of bounds", l.Index)
 		}
 		moved[i] = *l
 		moved[i].Index = at(b.slot, l.Index)
@@ -313,7 +313,7 @@ func (b *boltBackend) append(logs []*raft.Log) error {
 	b.mu.Lock()
 	if b.closed {
 		b.mu.Unlock()
-		return errClosed
+		return nil, errClosed
 	}
 	if b.last == 0 && b.head.first != logs[0].Index {
 		b.head.first = logs[0].Index
@@ -322,7 +322,7 @@ func (b *boltBackend) append(logs []*raft.Log) error {
 	b.last = logs[len(logs)-1].Index
 	w := b.d.write.add(out)
 	b.mu.Unlock()
-	return b.d.write.wait(w)
+	return func() error { return b.d.write.wait(w) }, nil
 }
 
 // header returns the entry that holds the header; the caller holds mu.

@@ -20,6 +20,8 @@
 //  6. A frame of the journal counts whole or not at all; a segment is used again
 //     only once raft.db says, durably, that it has been drained; until then what
 //     it says stands above what raft.db says.
+//  7. An append may return ahead of its write only if the owner says so; Durable
+//     never counts an entry before all earlier writes are durable.
 //
 // The package refuses to know what entries mean.
 package logstore

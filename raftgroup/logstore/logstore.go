@@ -15,14 +15,28 @@ type Store interface {
 	raft.LogStore
 	raft.MonotonicLogStore
 	raft.StableStore
-	// SetHooks registers f, called with entries just before they are written,
-	// and keep, which tells the lowest index that truncating the head must leave.
-	SetHooks(appending func([]*raft.Log), keep func() uint64)
+	SetHooks(Hooks)
+	// Durable returns the last entry that a crash would leave, and a number above
+	// all if that is the last there is. WaitDurable returns once an entry is among
+	// these. They matter to who lets appends return ahead of their write.
+	Durable() uint64
+	WaitDurable(index uint64) error
 	// Wipe deletes all entries, and keeps the stable values.
 	Wipe() error
 	// Bytes approximates the size of the entries held.
 	Bytes() int64
 	Close() error
+}
+
+// Hooks is what a log asks its owner.
+type Hooks struct {
+	// Appending is called with entries just before they are written.
+	Appending func([]*raft.Log)
+	// Keep tells the lowest index that truncating the head must leave.
+	Keep func() uint64
+	// Ahead tells whether the entries that are being appended may be written after
+	// the append has returned; no by default.
+	Ahead func() bool
 }
 
 // Dir opens the stores of a node.

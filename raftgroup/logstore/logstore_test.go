@@ -3,8 +3,10 @@ package logstore
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -152,7 +154,7 @@ func TestHooks(t *testing.T) {
 	for name, d := range dirs(t) {
 		s := open(t, d)
 		keep, seen := uint64(4), 0
-		s.SetHooks(func(ls []*raft.Log) { seen += len(ls) }, func() uint64 { return keep })
+		s.SetHooks(Hooks{Appending: func(ls []*raft.Log) { seen += len(ls) }, Keep: func() uint64 { return keep }})
 		must(t, s.StoreLogs(entries(1, 10, 1)))
 		must(t, s.DeleteRange(1, 8))
 		first, _ := s.FirstIndex()
@@ -210,4 +212,43 @@ func BenchmarkAppend(b *testing.B) {
 			}
 		}
 	}
+}
+
+// TestAhead lets appends return before they are written, and cuts the end of the
+// log off meanwhile: an old write that ends must not pass for a new one.
+func TestAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewMortalDir()
+		d.SetWrite(time.Second)
+		s := open(t, d)
+		s.SetHooks(Hooks{Ahead: func() bool { return true }})
+		start := time.Now()
+		must(t, s.StoreLogs(entries(1, 2, 1)))
+		must(t, s.StoreLogs(entries(3, 2, 1)))
+		if last, _ := s.LastIndex(); last != 4 || s.Durable() != 0 || time.Since(start) > 0 {
+			t.Fatalf("last %d, durable %d after %v", last, s.Durable(), time.Since(start))
+		}
+		must(t, s.DeleteRange(3, 4)) // comes after what was started before
+		if s.Durable() != math.MaxUint64 {
+			t.Fatalf("durable %d after the cut", s.Durable())
+		}
+		time.Sleep(time.Second / 2)
+		must(t, s.StoreLogs(entries(3, 2, 2)))
+		time.Sleep(3 * time.Second / 4) // the first writes end
+		if s.Durable() != 2 {
+			t.Fatalf("durable %d before the write has ended", s.Durable())
+		}
+		must(t, s.WaitDurable(4))
+		if d := time.Since(start); d != 3*time.Second/2 || s.Durable() != math.MaxUint64 {
+			t.Fatalf("waited until %v, durable %d", d, s.Durable())
+		}
+		must(t, s.StoreLogs(entries(5, 1, 2)))
+		d.Crash()
+		must(t, s.Close())
+		s = open(t, d)
+		if last, _ := s.LastIndex(); last != 4 {
+			t.Fatalf("%d entries after the crash", last)
+		}
+		must(t, s.Close())
+	})
 }

@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"encoding/binary"
+	"math"
 	"sync"
 
 	"github.com/hashicorp/raft"
@@ -19,7 +20,9 @@ const (
 type backend interface {
 	bounds() (first, last uint64, err error)
 	get(index uint64, l *raft.Log) error
-	append(logs []*raft.Log) error
+	// start begins to write entries, in the order of its calls and before all
+	// writes that are called later. done returns once they are durable.
+	start(logs []*raft.Log) (done func() error, err error)
 	deleteRange(first, last uint64) error
 	set(key string, value []byte) error
 	value(key string) ([]byte, error) // ErrNotFound when absent
@@ -45,14 +48,24 @@ type store struct {
 	bytes       int64
 	values      map[string][]byte
 	heldTerm    uint64 // LastVoteTerm that waits for its candidate
-	appending   func([]*raft.Log)
-	keep        func() uint64
+	hooks       Hooks
+
+	// durable is the last entry that a crash leaves; what is ahead of it is being
+	// written by goroutines that ahead counts. cuts counts the times that the end
+	// of the log was deleted.
+	durable uint64
+	cuts    int
+	moved   *sync.Cond
+	ahead   sync.WaitGroup
+	failed  error
 }
 
 func newStore(b backend, fatal func(error)) (*store, error) {
 	s := &store{b: b, fatal: fatal, values: map[string][]byte{}}
+	s.moved = sync.NewCond(&s.mu)
 	var err error
 	s.first, s.last, err = b.bounds()
+	s.durable = s.last
 	return s, err
 }
 
@@ -60,10 +73,10 @@ func newStore(b backend, fatal func(error)) (*store, error) {
 func (s *store) IsMonotonic() bool { return true }
 
 // SetHooks implements Store.
-func (s *store) SetHooks(appending func([]*raft.Log), keep func() uint64) {
+func (s *store) SetHooks(h Hooks) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.appending, s.keep = appending, keep
+	s.hooks = h
 }
 
 // FirstIndex implements raft.LogStore.
@@ -112,15 +125,48 @@ func (s *store) StoreLogs(logs []*raft.Log) error {
 		return nil
 	}
 	s.mu.RLock()
-	appending := s.appending
+	hooks := s.hooks
 	s.mu.RUnlock()
-	if appending != nil {
-		appending(logs)
+	if hooks.Appending != nil {
+		hooks.Appending(logs)
 	}
-	if err := s.b.append(logs); err != nil {
-		s.fatal(err)
-		return err
+	done, err := s.b.start(logs)
+	if err != nil {
+		return s.fail(err)
 	}
+	last := logs[len(logs)-1].Index
+	if hooks.Ahead != nil && hooks.Ahead() {
+		cuts := s.grow(logs)
+		s.ahead.Add(1)
+		go func() {
+			defer s.ahead.Done()
+			if err := done(); err != nil {
+				_ = s.fail(err)
+				return
+			}
+			s.written(last, cuts)
+		}()
+		return nil
+	}
+	if err := done(); err != nil {
+		return s.fail(err)
+	}
+	s.written(last, s.grow(logs))
+	return nil
+}
+
+// fail ends the process, or at least this log.
+func (s *store) fail(err error) error {
+	s.mu.Lock()
+	s.failed = err
+	s.moved.Broadcast()
+	s.mu.Unlock()
+	s.fatal(err)
+	return err
+}
+
+// grow makes entries readable, and returns how often the end has been cut.
+func (s *store) grow(logs []*raft.Log) (cuts int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.last != 0 && logs[0].Index != s.last+1 || len(s.tail) == 0 {
@@ -137,7 +183,38 @@ func (s *store) StoreLogs(logs []*raft.Log) error {
 	}
 	s.last = logs[len(logs)-1].Index
 	s.trimTail()
-	return nil
+	return s.cuts
+}
+
+// written notes that entries are durable, unless the end of the log has been cut
+// since: then the cut has said so.
+func (s *store) written(last uint64, cuts int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cuts == s.cuts && last > s.durable {
+		s.durable = last
+		s.moved.Broadcast()
+	}
+}
+
+// Durable implements Store.
+func (s *store) Durable() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.durable == s.last {
+		return math.MaxUint64 // also of a log whose entries are in a snapshot
+	}
+	return s.durable
+}
+
+// WaitDurable implements Store.
+func (s *store) WaitDurable(index uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.durable < min(index, s.last) && s.failed == nil {
+		s.moved.Wait()
+	}
+	return s.failed
 }
 
 func entryBytes(l *raft.Log) int64 { return int64(len(l.Data)) + 64 }
@@ -158,7 +235,7 @@ func (s *store) trimTail() {
 func (s *store) DeleteRange(first, last uint64) error {
 	s.mu.RLock()
 	head := first <= s.first && last < s.last
-	keep := s.keep
+	keep := s.hooks.Keep
 	from, to := s.first, s.last
 	s.mu.RUnlock()
 	if head && keep != nil {
@@ -173,8 +250,7 @@ func (s *store) DeleteRange(first, last uint64) error {
 		return nil
 	}
 	if err := s.b.deleteRange(first, last); err != nil {
-		s.fatal(err)
-		return err
+		return s.fail(err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,6 +266,12 @@ func (s *store) DeleteRange(first, last uint64) error {
 	left := uint64(0)
 	if s.last != 0 {
 		left = s.last - s.first + 1
+	}
+	if !head {
+		// All that was written before the cut is durable now.
+		s.durable = s.last
+		s.cuts++
+		s.moved.Broadcast()
 	}
 	s.bytes = int64(float64(s.bytes) * float64(left) / float64(total))
 	s.cutTail(head, first)
@@ -244,8 +326,7 @@ func (s *store) put(key string, value []byte) error {
 		return nil
 	}
 	if err := s.b.set(key, value); err != nil {
-		s.fatal(err)
-		return err
+		return s.fail(err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -311,4 +392,7 @@ func (s *store) GetUint64(key []byte) (uint64, error) {
 }
 
 // Close implements Store.
-func (s *store) Close() error { return s.b.close() }
+func (s *store) Close() error {
+	s.ahead.Wait()
+	return s.b.close()
+}

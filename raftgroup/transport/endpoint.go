@@ -254,7 +254,7 @@ func (ep *Endpoint) AppendEntries(id raft.ServerID, _ raft.ServerAddress, a *raf
 	if isHeartbeat(a) {
 		return ep.heartbeat(to, a, resp)
 	}
-	trimEntries(a)
+	ep.trim(a)
 	body := encodeRequest(nil, a)
 	for end := time.Now().Add(appendGiveUp); ; {
 		r, err := ep.startCall(to, kindAppend, body).wait(ep.t, appendTimeout(len(body)))
@@ -282,7 +282,8 @@ func appendTimeout(size int) time.Duration {
 // looks at the request's entries afterwards, so they may be cut short.
 const appendBytes = 2 << 20
 
-func trimEntries(a *raft.AppendEntriesRequest) {
+func (ep *Endpoint) trim(a *raft.AppendEntriesRequest) {
+	a.LeaderCommitIndex = min(a.LeaderCommitIndex, ep.group.Durable())
 	size := 0
 	for i, e := range a.Entries {
 		if size += len(e.Data); size > appendBytes && i > 0 {

@@ -15,10 +15,14 @@ import (
 
 // Timing of failure detection.
 const (
-	monitorTick     = 150 * time.Millisecond
-	silence         = 1500 * time.Millisecond
-	pingTimeout     = 400 * time.Millisecond
-	successorDelay  = 300 * time.Millisecond
+	monitorTick    = 150 * time.Millisecond
+	silence        = 1500 * time.Millisecond
+	pingTimeout    = 400 * time.Millisecond
+	successorDelay = 300 * time.Millisecond
+	// equalsDelay sets apart survivors that each take themselves for the first:
+	// they looked at the ends of logs at different moments.
+	equalsDelay     = 40 * time.Millisecond
+	successorTries  = 6
 	suspectPause    = time.Second
 	campaignsAtOnce = 16
 )
@@ -233,10 +237,12 @@ type logEnd struct{ term, index uint64 }
 func (t *Transport) failover(ctx context.Context, dead ids.NodeID) {
 	self := t.peers.Self()
 	var orphans []*Endpoint
+	var terms []uint64
 	for _, ep := range t.groups() {
 		if ep.group.Leader() == dead && slices.Contains(ep.group.Voters(), self) &&
 			ep.succeeding.CompareAndSwap(false, true) {
 			orphans = append(orphans, ep)
+			terms = append(terms, ep.group.CurrentTerm())
 		}
 	}
 	if len(orphans) == 0 {
@@ -247,7 +253,7 @@ func (t *Transport) failover(ctx context.Context, dead ids.NodeID) {
 	limit := make(chan struct{}, campaignsAtOnce)
 	var wg sync.WaitGroup
 	for i, ep := range orphans {
-		turn := successorTurn(ep, self, dead, func(n ids.NodeID) (logEnd, bool) {
+		turn, place := successorTurn(ep, self, dead, func(n ids.NodeID) (logEnd, bool) {
 			e, ok := ends[n]
 			if !ok {
 				return logEnd{}, false
@@ -263,7 +269,7 @@ func (t *Transport) failover(ctx context.Context, dead ids.NodeID) {
 		started := t.stop.Go("raft successor", func(ctx context.Context) {
 			defer wg.Done()
 			defer func() { <-limit }()
-			succeed(ctx, ep, dead, turn)
+			succeed(ctx, ep, dead, terms[i], turn, place)
 		})
 		if !started {
 			wg.Done()
@@ -273,16 +279,23 @@ func (t *Transport) failover(ctx context.Context, dead ids.NodeID) {
 	wg.Wait()
 }
 
-// succeed stands for election when its turn comes and nobody else leads.
-func succeed(ctx context.Context, ep *Endpoint, dead ids.NodeID, turn int) {
+// succeed stands for election when its turn comes and nobody else leads, nor
+// stands, which the term tells. Should votes be split, it stands again, apart from
+// the others: Raft's own candidates would first wait for an election timeout.
+func succeed(ctx context.Context, ep *Endpoint, dead ids.NodeID, term uint64, turn, place int) {
 	defer ep.succeeding.Store(false)
-	if !ep.pause(ctx, time.Duration(turn)*successorDelay) {
-		return
-	}
-	if n := ep.group.Leader(); n == 0 || n == dead {
-		ep.group.Campaign(false)
-		// More news of the same death must not disturb the election.
-		ep.pause(ctx, 2*successorDelay)
+	wait := time.Duration(turn)*successorDelay + time.Duration(place)*equalsDelay
+	for try := range successorTries {
+		if !ep.pause(ctx, wait) {
+			return
+		}
+		if n := ep.group.Leader(); n != 0 && n != dead {
+			return
+		}
+		if try > 0 || ep.group.CurrentTerm() == term {
+			ep.group.Campaign(false)
+		}
+		wait = time.Duration(2+place) * successorDelay
 	}
 }
 
@@ -299,8 +312,9 @@ func (ep *Endpoint) pause(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
-// successorTurn returns self's place among the survivors.
-func successorTurn(ep *Endpoint, self, dead ids.NodeID, end func(ids.NodeID) (logEnd, bool)) int {
+// successorTurn returns when self is to stand, and its place among the survivors
+// whatever their logs hold.
+func successorTurn(ep *Endpoint, self, dead ids.NodeID, end func(ids.NodeID) (logEnd, bool)) (turn, place int) {
 	type candidate struct {
 		node  ids.NodeID
 		end   logEnd
@@ -310,6 +324,9 @@ func successorTurn(ep *Endpoint, self, dead ids.NodeID, end func(ids.NodeID) (lo
 	for _, v := range ep.group.Voters() {
 		if v == dead {
 			continue
+		}
+		if rank(ep.rng, v) < rank(ep.rng, self) {
+			place++
 		}
 		c := candidate{node: v}
 		if v == self {
@@ -330,7 +347,7 @@ func successorTurn(ep *Endpoint, self, dead ids.NodeID, end func(ids.NodeID) (lo
 		return cmp.Or(cmp.Compare(b.end.term, a.end.term), cmp.Compare(b.end.index, a.end.index),
 			cmp.Compare(rank(ep.rng, a.node), rank(ep.rng, b.node)))
 	})
-	return slices.IndexFunc(cs, func(c candidate) bool { return c.node == self })
+	return slices.IndexFunc(cs, func(c candidate) bool { return c.node == self }), place
 }
 
 // askLogEnds asks the other survivors where their logs of the orphaned groups

@@ -56,7 +56,7 @@ func (p *pipeline) AppendEntries(a *raft.AppendEntriesRequest, resp *raft.Append
 	if p.ctx.Err() != nil {
 		return nil, raft.ErrPipelineShutdown
 	}
-	trimEntries(a)
+	p.ep.trim(a)
 	body := encodeRequest(nil, a)
 	f := &pipelined{start: time.Now(), req: a, resp: resp, size: len(body)}
 	f.call = p.ep.startCall(p.to, kindAppend, body)

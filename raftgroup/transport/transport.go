@@ -22,6 +22,9 @@ type Group interface {
 	StaleTerm()
 	// Leads reports whether this replica leads the group in that term.
 	Leads(term uint64) bool
+	// Durable returns the last entry that this node has written; followers must
+	// not take later ones for committed.
+	Durable() uint64
 	// IsLeader reports whether it leads at all.
 	IsLeader() bool
 	// Leader returns the known leader's node, or 0.
