@@ -499,16 +499,23 @@ func (q *query) collate(n *ast.CollateClause) (expr.Expr, error) {
 	if e, err = q.b.resolveUnknown(e); err != nil {
 		return nil, err
 	}
-	if !types.IsCollatable(e.Type().OID) {
-		return nil, types.Errorf(types.CodeDatatypeMismatch, "collations are not supported by type %s", types.Format(e.Type().OID, -1)).At(position(n.Location))
+	_, err = Collation(n, e.Type())
+	return e, err
+}
+
+// collations are those that exist, by their oids. All of them compare bytes here.
+var collations = map[string]types.OID{"default": 100, "C": 950, "POSIX": 951, "ucs_basic": 962}
+
+// Collation finds the collation that a clause names for a value of type t.
+func Collation(n *ast.CollateClause, t types.Type) (types.OID, error) {
+	if !types.IsCollatable(t.OID) {
+		return 0, types.Errorf(types.CodeDatatypeMismatch, "collations are not supported by type %s", types.Format(t.OID, -1)).At(position(n.Location))
 	}
 	names := stringsOf(n.Collname)
-	switch names[len(names)-1] {
-	case "C", "POSIX", "default", "ucs_basic":
-		// All of them compare bytes here.
-		return e, nil
+	if oid, ok := collations[names[len(names)-1]]; ok {
+		return oid, nil
 	}
-	return nil, types.Errorf(types.CodeUndefinedObject, "collation \"%s\" for encoding \"UTF8\" does not exist",
+	return 0, types.Errorf(types.CodeUndefinedObject, "collation \"%s\" for encoding \"UTF8\" does not exist",
 		strings.Join(names, ".")).At(position(n.Location))
 }
 

@@ -222,16 +222,6 @@ func fkAction(a catalog.FKAction) string {
 	return "NO ACTION"
 }
 
-// ViewDef is pg_get_viewdef: the view's query.
-func ViewDef(r *catalog.SessionResolver, oid types.OID) (string, bool) {
-	d, ok := r.ByOID(oid)
-	v, isView := d.(*catalog.View)
-	if !ok || !isView {
-		return "", false
-	}
-	return " " + strings.TrimSuffix(strings.TrimSpace(v.Query), ";") + ";", true
-}
-
 // TypeName is format_type for every type, users' included.
 func TypeName(r *catalog.SessionResolver, t types.Type) string {
 	if _, ok := types.Lookup(t.OID); ok {

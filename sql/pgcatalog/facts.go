@@ -115,7 +115,7 @@ func namespaceRows(s *scan) error {
 		if !ok || (sc.Database != 0 && sc.Database != db) {
 			return nil
 		}
-		return s.put(oidCol("oid", sc.ID), textCol("nspname", sc.Name), oidCol("nspowner", sc.Owner), s.acl("nspacl", sc.ACL))
+		return s.put(oidCol("oid", sc.ID), textCol("nspname", sc.Name), oidCol("nspowner", sc.Owner), s.acl("nspacl", sc))
 	})
 }
 

@@ -151,7 +151,7 @@ func infoViewsRows(s *scan) error {
 		if !ok || v.Materials != 0 {
 			return nil
 		}
-		def, _ := ViewDef(s.Resolver, v.ID)
+		def := s.viewText(v)
 		return s.put(textCol("table_catalog", s.catalogName()), textCol("table_schema", s.name(v.Schema)), textCol("table_name", v.Name),
 			textCol("view_definition", def), textCol("check_option", "NONE"), col{"is_updatable", yesNo(false)}, col{"is_insertable_into", yesNo(false)},
 			col{"is_trigger_updatable", yesNo(false)}, col{"is_trigger_deletable", yesNo(false)}, col{"is_trigger_insertable_into", yesNo(false)})

@@ -1,6 +1,7 @@
 package pgcatalog
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/pamirdb/pamir/sql/catalog"
@@ -23,7 +24,7 @@ func databaseRows(s *scan) error {
 		return s.put(oidCol("oid", db.ID), textCol("datname", db.Name), oidCol("datdba", db.Owner), intCol("encoding", encodingUTF8),
 			charCol("datlocprovider", 'c'), boolCol("datistemplate", db.IsTempl), boolCol("datallowconn", !db.NoConnect),
 			intCol("datconnlimit", limit), intCol("datfrozenxid", 0), intCol("datminmxid", 0),
-			oidCol("dattablespace", 1663), textCol("datcollate", "C"), textCol("datctype", "C.UTF-8"), s.acl("datacl", db.ACL))
+			oidCol("dattablespace", 1663), textCol("datcollate", "C"), textCol("datctype", "C.UTF-8"), s.acl("datacl", db))
 	})
 }
 
@@ -126,9 +127,27 @@ func (s *scan) name(oid types.OID) string {
 	return ""
 }
 
-// acl prints grants as aclitem[]; no grants is NULL, the default privileges.
-func (s *scan) acl(column string, grants []catalog.Grant) col {
+// ownerPrivileges are what an owner has before anything is granted, and
+// publicPrivileges what everybody has, by kind.
+var (
+	ownerPrivileges = map[catalog.Kind]string{catalog.KindTable: "arwdDxt", catalog.KindView: "arwdDxt", catalog.KindSequence: "rwU",
+		catalog.KindSchema: "UC", catalog.KindDatabase: "CTc", catalog.KindType: "U"}
+	publicPrivileges = map[catalog.Kind]string{catalog.KindDatabase: "Tc", catalog.KindType: "U"}
+)
+
+// acl prints grants as aclitem[], behind what is there by default; no grants is
+// NULL: the default privileges.
+func (s *scan) acl(column string, d catalog.Descriptor) col {
 	var items []string
+	h := d.Head()
+	grants := slices.Clone(h.ACL)
+	for _, x := range []catalog.Grant{{Grantee: 0, Privileges: publicPrivileges[d.Kind()]}, {Grantee: h.Owner, Privileges: ownerPrivileges[d.Kind()]}} {
+		known := slices.ContainsFunc(grants, func(g catalog.Grant) bool { return g.Grantee == x.Grantee && g.Column == 0 })
+		if len(h.ACL) > 0 && !known && x.Privileges != "" {
+			x.Grantor = h.Owner
+			grants = append([]catalog.Grant{x}, grants...)
+		}
+	}
 	for _, g := range grants {
 		if g.Column != 0 {
 			continue
@@ -142,11 +161,11 @@ func (s *scan) acl(column string, grants []catalog.Grant) col {
 	if items == nil {
 		return nullCol(column)
 	}
-	d, err := parseText(types.Of(aclItemArray), "{"+strings.Join(items, ",")+"}")
+	v, err := parseText(types.Of(aclItemArray), "{"+strings.Join(items, ",")+"}")
 	if err != nil {
 		return nullCol(column)
 	}
-	return col{column, d}
+	return col{column, v}
 }
 
 // tablesRows serves pg_tables.
@@ -194,7 +213,7 @@ func viewsRows(materialized bool) func(*scan) error {
 			if !ok || (v.Materials != 0) != materialized {
 				return nil
 			}
-			def, _ := ViewDef(s.Resolver, v.ID)
+			def := s.viewText(v)
 			if materialized {
 				return s.put(textCol("schemaname", s.name(v.Schema)), textCol("matviewname", v.Name), textCol("matviewowner", s.name(v.Owner)),
 					boolCol("hasindexes", false), boolCol("ispopulated", true), textCol("definition", def))

@@ -3,8 +3,10 @@ package pgcatalog
 import (
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/pamirdb/pamir/sql/catalog"
+	"github.com/pamirdb/pamir/sql/pgfacts"
 	"github.com/pamirdb/pamir/sql/types"
 )
 
@@ -161,7 +163,7 @@ func (s *scan) classRow(d catalog.Descriptor) error {
 	cols := append(s.classCommon(h.ID, h, h.Name, kind, am, pages, tuples, persistence, replica),
 		oidCol("reltype", rowType), intCol("relnatts", int64(attrs)), intCol("relchecks", int64(checks)),
 		boolCol("relhasindex", hasIndex), boolCol("relhasrules", kind == 'v'), boolCol("relhastriggers", hasTriggers),
-		s.acl("relacl", h.ACL))
+		s.acl("relacl", d))
 	if options != "" {
 		cols = append(cols, s.parsed("reloptions", "{"+strings.TrimSuffix(options, ",")+"}"))
 	}
@@ -262,37 +264,62 @@ func indexAttribute(t *catalog.Table, x *catalog.Index, j int) catalog.Column {
 	return catalog.Column{Name: name, Type: typ}
 }
 
-func (s *scan) attributeRow(rel types.OID, num int64, c *catalog.Column) error {
-	length, byval, align, storage := int64(-1), false, byte('i'), byte('x')
-	if info, ok := types.Lookup(c.Type.OID); ok {
-		length = int64(info.Len)
-		if length > 0 {
-			storage, byval = 'p', length <= 8
-		}
-		switch length {
-		case 1:
-			align = 'c'
-		case 2:
-			align = 's'
-		case 8:
-			align = 'd'
-		}
+// physical are the facts of a type that its columns repeat. They describe
+// PostgreSQL's storage; clients read them.
+type physical struct {
+	length         int64
+	byval          bool
+	align, storage byte
+	collation      types.OID
+}
+
+var physicalFacts = sync.OnceValue(func() map[types.OID]physical {
+	m := map[types.OID]physical{}
+	rows, ok := pgfacts.Rows("pg_type")
+	if !ok {
+		return m
 	}
+	at := map[string]int{}
+	for i, c := range rows.Columns {
+		at[c.Name] = i
+	}
+	for _, r := range rows.Rows {
+		oid, _ := atoi(r[at["oid"]].Text)
+		length, _ := atoi(r[at["typlen"]].Text)
+		collation, _ := atoi(r[at["typcollation"]].Text)
+		m[types.OID(oid)] = physical{length: int64(length), byval: r[at["typbyval"]].Text == "t",
+			align: r[at["typalign"]].Text[0], storage: r[at["typstorage"]].Text[0], collation: types.OID(collation)}
+	}
+	return m
+})
+
+func physicalOf(t types.OID) physical {
+	if f, ok := physicalFacts()[t]; ok {
+		return f
+	}
+	if types.IsEnum(t) {
+		return physical{length: 4, byval: true, align: 'i', storage: 'p'}
+	}
+	return physical{length: -1, align: 'i', storage: 'x'}
+}
+
+func (s *scan) attributeRow(rel types.OID, num int64, c *catalog.Column) error {
+	f := physicalOf(c.Type.OID)
 	dims := int64(0)
 	if c.Type.IsArray() {
 		dims = 1
 	}
 	collation := c.Collation
-	if collation == 0 && types.IsCollatable(c.Type.OID) {
-		collation = catalog.DefaultCollationOID
+	if collation == 0 || !types.IsCollatable(c.Type.OID) {
+		collation = f.collation
 	}
 	generated := byte(0)
 	if c.Generated != nil {
 		generated = 's'
 	}
 	return s.put(oidCol("attrelid", rel), textCol("attname", c.Name), oidCol("atttypid", c.Type.OID), intCol("attstattarget", -1),
-		intCol("attlen", length), intCol("attnum", num), intCol("attndims", dims), intCol("attcacheoff", -1),
-		intCol("atttypmod", int64(c.Type.Mod)), boolCol("attbyval", byval), charCol("attalign", align), charCol("attstorage", storage),
+		intCol("attlen", f.length), intCol("attnum", num), intCol("attndims", dims), intCol("attcacheoff", -1),
+		intCol("atttypmod", int64(c.Type.Mod)), boolCol("attbyval", f.byval), charCol("attalign", f.align), charCol("attstorage", f.storage),
 		charCol("attcompression", 0), boolCol("attnotnull", c.NotNull), boolCol("atthasdef", c.Default != nil || c.Generated != nil),
 		boolCol("atthasmissing", false), charCol("attidentity", byte(c.Identity)), charCol("attgenerated", generated),
 		boolCol("attisdropped", false), boolCol("attislocal", true), intCol("attinhcount", 0), oidCol("attcollation", collation))

@@ -18,6 +18,15 @@ type Env struct {
 	// User is the session's role.
 	User types.OID
 	Live Live
+	// ViewText prints the query of a view; nil leaves it as it is stored.
+	ViewText func(*catalog.View) string
+}
+
+func (e *Env) viewText(v *catalog.View) string {
+	if e.ViewText == nil {
+		return v.Query
+	}
+	return e.ViewText(v)
 }
 
 // Eq is an equality that all wanted rows satisfy.

@@ -228,6 +228,12 @@ func (m *tableMaker) column(d *ast.ColumnDef) error {
 		}
 		c.Type = t
 	}
+	if d.CollClause != nil {
+		var err error
+		if c.Collation, err = bind.Collation(d.CollClause, c.Type); err != nil {
+			return err
+		}
+	}
 	at := len(m.t.Columns)
 	m.t.Columns = append(m.t.Columns, c)
 	if serial != 0 {

@@ -3,7 +3,6 @@ package session
 import (
 	"strings"
 
-	"github.com/pamirdb/pamir/pkg/keys"
 	"github.com/pamirdb/pamir/sql/builtin"
 	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/parse"
@@ -62,7 +61,7 @@ func init() {
 			return found(pgcatalog.ConstraintDef(s.resolve(), oidArg(a, 0), len(a) > 1 && a[1].Bool()))
 		},
 		"pg_get_viewdef": func(s *Session, a []types.Datum) (types.Datum, error) {
-			return found(pgcatalog.ViewDef(s.resolve(), oidArg(a, 0)))
+			return found(s.viewDef(oidArg(a, 0)))
 		},
 		"pg_get_expr":            getExpr,
 		"pg_table_is_visible":    visible,
@@ -85,8 +84,8 @@ func init() {
 		"pg_backend_pid":                  func(s *Session, _ []types.Datum) (types.Datum, error) { return types.NewInt(int64(s.pid)), nil },
 		"pg_relation_size":                relationSize,
 		"pg_table_size":                   relationSize,
-		"pg_total_relation_size":          relationSize,
-		"pg_indexes_size":                 zero,
+		"pg_total_relation_size":          totalSize,
+		"pg_indexes_size":                 indexesSize,
 		"pg_database_size":                databaseSize,
 		"pg_get_serial_sequence":          serialSequence,
 		"pg_sequence_last_value":          sequenceLastValue,
@@ -188,36 +187,6 @@ func currentSchemas(s *Session, a []types.Datum) (types.Datum, error) {
 		}
 	}
 	return types.ArrayDatum(types.NewArray(types.NameOID, out)), nil
-}
-
-func relationSize(s *Session, a []types.Datum) (types.Datum, error) {
-	d, ok := s.snapshot().ByOID(oidArg(a, 0))
-	if !ok {
-		return types.Null, nil
-	}
-	t, ok := d.(*catalog.Table)
-	if !ok || t.Virtual || t.ID != oidArg(a, 0) {
-		return types.NewInt(0), nil
-	}
-	start, end := keys.TableSpan(uint32(t.ID))
-	return s.spanBytes(start, end)
-}
-
-// spanBytes adds up the sizes of the ranges in a span.
-func (s *Session) spanBytes(start, end []byte) (types.Datum, error) {
-	list, err := s.srv.db.Admin().Ranges(s.ctx, start, end)
-	if err != nil {
-		return types.Null, err
-	}
-	n := int64(0)
-	for _, r := range list {
-		n += r.Bytes
-	}
-	return types.NewInt(n), nil
-}
-
-func databaseSize(s *Session, _ []types.Datum) (types.Datum, error) {
-	return s.spanBytes(keys.TablePrefix, keys.TableEnd)
 }
 
 func serialSequence(s *Session, a []types.Datum) (types.Datum, error) {

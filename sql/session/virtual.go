@@ -20,7 +20,7 @@ type virtualTables Session
 // ScanVirtual implements exec.VirtualTables.
 func (v *virtualTables) ScanVirtual(ctx context.Context, t *catalog.Table, eqs []exec.VirtualEq, emit func([]types.Datum) error) error {
 	s := (*Session)(v)
-	env := &pgcatalog.Env{Ctx: ctx, Resolver: s.resolve(), Settings: s.set.Types(), User: s.user, Live: (*live)(s)}
+	env := &pgcatalog.Env{Ctx: ctx, Resolver: s.resolve(), Settings: s.set.Types(), User: s.user, Live: (*live)(s), ViewText: s.viewText}
 	list := make([]pgcatalog.Eq, len(eqs))
 	for i, e := range eqs {
 		list[i] = pgcatalog.Eq{Column: e.Column, Value: e.Value}

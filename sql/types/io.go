@@ -81,6 +81,11 @@ func parseOther(t Type, s string, st *Settings) (Datum, error) {
 		return parseLSN(s)
 	case BitOID, VarBitOID:
 		return parseBits(t, s)
+	case ACLItemOID:
+		if !strings.Contains(s, "=") {
+			return Null, Errorf(CodeInvalidTextRepresentation, "missing \"=\" sign")
+		}
+		return NewString(s), nil
 	}
 	if IsRegType(t.OID) {
 		return parseReg(t.OID, s, st)
