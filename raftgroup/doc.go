@@ -16,8 +16,10 @@
 //  4. Contents of a snapshot are durable, and swapped in whole, before the old log
 //     goes; Raft then starts anew from the state in the engine.
 //  5. At open, a log that does not continue the durable state is wiped.
-//  6. Applying never waits: proposals wait for room in the engine, and so do the
-//     appends that a follower receives.
+//  6. Applying waits for nothing but the node's own log: proposals wait for room
+//     in the engine, and so do the appends that a follower receives.
+//  7. Nothing is applied, and no follower hears that it is committed, before the
+//     leader has written it too.
 //
 // The package refuses to know what commands mean, and to guess: an outcome that
 // is not known is reported as such.
