@@ -18,17 +18,18 @@ const (
 type frameKind uint8
 
 const (
-	frameHello   frameKind = iota + 1 // first frame in each direction
-	frameRequest                      // unary request
-	frameAnswer                       // its answer
-	frameError                        // its handler's error
-	frameMessage                      // one-way
-	framePing                         // keeps a silent connection known to be alive
-	framePong                         //
-	frameStream                       // this connection carries one stream: header
-	frameData                         // a piece of the stream
-	frameDataEnd                      // the stream is complete
-	frameCancel                       // the caller no longer waits
+	frameHello    frameKind = iota + 1 // first frame in each direction
+	frameRequest                       // unary request
+	frameAnswer                        // its answer
+	frameError                         // its handler's error
+	frameMessage                       // one-way
+	framePing                          // keeps a silent connection known to be alive
+	framePong                          //
+	frameStream                        // this connection carries one stream: header
+	frameData                          // a piece of the stream
+	frameDataEnd                       // the stream is complete
+	frameCancel                        // the caller no longer waits
+	frameUnserved                      // nobody has looked at the request
 )
 
 type frame struct {

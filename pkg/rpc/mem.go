@@ -212,7 +212,7 @@ func (n *MemNode) Call(ctx context.Context, to ids.NodeID, _ Class, m Method, pa
 	}
 	h := t.handlers.get(m).call
 	if h == nil {
-		return nil, &RemoteError{fmt.Sprintf("no handler for method %d", m)}
+		return nil, unserved(m)
 	}
 	if !t.enter() {
 		return nil, &NotSentError{fmt.Errorf("%s is down", to)}

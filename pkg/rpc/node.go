@@ -168,7 +168,7 @@ func (n *Node) Call(ctx context.Context, to ids.NodeID, c Class, m Method, paylo
 	if to == n.Self() && to != 0 {
 		h := n.handlers.get(m).call
 		if h == nil {
-			return nil, &RemoteError{fmt.Sprintf("no handler for method %d", m)}
+			return nil, unserved(m)
 		}
 		return h(ctx, to, payload)
 	}

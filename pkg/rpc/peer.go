@@ -150,7 +150,7 @@ func (p *peer) readLoop(ctx context.Context, c *conn) {
 			}
 			return
 		}
-		if f.kind != frameAnswer && f.kind != frameError {
+		if f.kind != frameAnswer && f.kind != frameError && f.kind != frameUnserved {
 			continue
 		}
 		p.mu.Lock()
@@ -222,8 +222,11 @@ func (p *peer) call(ctx context.Context, m Method, payload []byte) ([]byte, erro
 		if !ok {
 			return nil, fmt.Errorf("%w: connection to %s broke", ErrUnreachable, p.id)
 		}
-		if f.kind == frameError {
+		switch f.kind {
+		case frameError:
 			return nil, &RemoteError{string(f.payload)}
+		case frameUnserved:
+			return nil, unserved(m)
 		}
 		return f.payload, nil
 	case <-ctx.Done():

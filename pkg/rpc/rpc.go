@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/pamirdb/pamir/pkg/ids"
@@ -12,12 +13,16 @@ import (
 // connection broke. The request may or may not have been handled.
 var ErrUnreachable = errors.New("rpc: node unreachable")
 
-// NotSentError reports a request that certainly never left this node. It
-// matches ErrUnreachable.
+// NotSentError reports a request that certainly reached nobody: it never left this
+// node, or the other does not serve it yet. It matches ErrUnreachable.
 type NotSentError struct{ Cause error }
 
 func (e *NotSentError) Error() string   { return "rpc: not sent: " + e.Cause.Error() }
 func (e *NotSentError) Unwrap() []error { return []error{ErrUnreachable, e.Cause} }
+
+// unserved reports a request to a node that does not serve its method: one that is
+// starting, as a rule, and about to.
+func unserved(m Method) error { return &NotSentError{fmt.Errorf("no handler for method %d yet", m)} }
 
 // RemoteError is an error that a peer's handler returned.
 type RemoteError struct{ Message string }

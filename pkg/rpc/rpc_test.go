@@ -71,6 +71,11 @@ func TestCallSendStream(t *testing.T) {
 	if _, err := a.Call(ctx, 2, Normal, MethodBatch, nil); !errors.As(err, &re) || re.Message != "empty" {
 		t.Fatalf("remote error: %v", err)
 	}
+	// A node that is starting does not serve everything yet.
+	var unsent *NotSentError
+	if _, err := a.Call(ctx, 2, Normal, MethodPing, nil); !errors.As(err, &unsent) || !errors.Is(err, ErrUnreachable) {
+		t.Fatalf("a method without a handler: %v", err)
+	}
 	for i := range 1000 {
 		if err := a.Send(2, Normal, MethodRaft, fmt.Append(nil, i)); err != nil {
 			t.Fatal(err)

@@ -120,7 +120,7 @@ func (s *inbound) frame(f frame) {
 func (s *inbound) request(f frame) {
 	h := s.n.handlers.get(f.method).call
 	if h == nil {
-		s.c.send(frame{kind: frameError, id: f.id, payload: fmt.Appendf(nil, "no handler for method %d", f.method)})
+		s.c.send(frame{kind: frameUnserved, id: f.id, method: f.method})
 		return
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
