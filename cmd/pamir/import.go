@@ -14,6 +14,7 @@ import (
 
 	"github.com/pamirdb/pamir/pkg/server"
 	"github.com/pamirdb/pamir/sql/parse"
+	"github.com/pamirdb/pamir/sql/types"
 )
 
 func importCommand() *cobra.Command {
@@ -60,25 +61,26 @@ func importMySQL(ctx context.Context, w io.Writer, t shellTarget, f io.Reader, f
 	defer c.Close(ctx)
 	began, statements, failed := time.Now(), 0, 0
 	for statement, err := range parse.SplitMySQLDump(f) {
-		if err != nil {
+		if err != nil && statement.Text == "" {
 			return fmt.Errorf("reading the dump: %w", err)
 		}
-		// The dump's dialect is left behind here: what is sent is PostgreSQL's.
-		stmt, err := parse.Format(statement.Node)
-		if err != nil {
-			return fmt.Errorf("translating %.100q: %w", statement.Text, err)
+		stmt := statement.Text
+		if err == nil {
+			// The dump's dialect is left behind here: what is sent is PostgreSQL's.
+			if stmt, err = parse.Format(statement.Node); err == nil {
+				_, err = c.Exec(ctx, stmt).ReadAll()
+			}
 		}
-		_, err = c.Exec(ctx, stmt).ReadAll()
-		var pe *pgconn.PgError
-		switch {
-		case errors.As(err, &pe):
+		if err != nil {
+			message, ok := statementError(err)
+			if !ok {
+				return err
+			}
 			failed++
-			fmt.Fprintf(w, "%s:  %s (%s)\n  in: %.100s\n", pe.Severity, pe.Message, pe.Code, strings.TrimSpace(stmt))
+			fmt.Fprintf(w, "%s\n  in: %.100s\n", message, strings.TrimSpace(stmt))
 			if !force {
 				return &exitError{1}
 			}
-		case err != nil:
-			return err
 		}
 		if statements++; statements%1000 == 0 {
 			fmt.Fprintf(w, "%d statements, %.0f s\n", statements, time.Since(began).Seconds())
@@ -89,4 +91,18 @@ func importMySQL(ctx context.Context, w io.Writer, t shellTarget, f io.Reader, f
 		return &exitError{1}
 	}
 	return nil
+}
+
+// statementError tells what is wrong with one statement of a dump; ok is false
+// for what concerns the connection.
+func statementError(err error) (message string, ok bool) {
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) {
+		return fmt.Sprintf("%s:  %s (%s)", pe.Severity, pe.Message, pe.Code), true
+	}
+	var te *types.Error
+	if errors.As(err, &te) {
+		return fmt.Sprintf("ERROR:  %s (%s)", te.Message, te.Code), true
+	}
+	return "", false
 }

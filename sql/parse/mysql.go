@@ -174,7 +174,7 @@ func parseMySQLGrammar(text string) (st sqlparser.Statement, err error) {
 			err = types.Errorf(types.CodeSyntaxError, "syntax error: %s", fmt.Sprint(r))
 		}
 	}()
-	st, perr := sqlparser.ParseStrictDDL(text)
+	st, perr := sqlparser.ParseStrictDDL(keepWildcards(text))
 	if perr != nil {
 		return nil, mysqlSyntaxError(text, perr)
 	}

@@ -14,6 +14,8 @@ type mysqlTable struct {
 	after   []string // indexes, then foreign keys
 
 	start string // AUTO_INCREMENT=
+	// wide are the columns of type wideInteger, by their places in items.
+	wide map[string]int
 }
 
 func (p *mysqlTokens) create() ([]string, error) {
@@ -129,6 +131,11 @@ func (p *mysqlTokens) createTable(temporary string) ([]string, error) {
 	if err := p.end(); err != nil {
 		return nil, err
 	}
+	for _, name := range p.keyed {
+		if i, ok := t.wide[name]; ok {
+			t.items[i] = strings.Replace(t.items[i], name+" "+wideInteger, name+" bigint", 1)
+		}
+	}
 	sql := head + t.name + " (\n\t" + strings.Join(t.items, ",\n\t") + "\n)"
 	start := ""
 	if t.start != "" {
@@ -150,10 +157,17 @@ func (p *mysqlTokens) tableElement(t *mysqlTable) error {
 		return p.tableItem(t)
 	}
 	def, err := p.column(t)
-	if err == nil {
-		t.items = append(t.items, def)
+	if err != nil {
+		return err
 	}
-	return err
+	if name, _, ok := strings.Cut(def, " "+wideInteger); ok && !strings.ContainsAny(name, "(,") {
+		if t.wide == nil {
+			t.wide = map[string]int{}
+		}
+		t.wide[name] = len(t.items)
+	}
+	t.items = append(t.items, def)
+	return nil
 }
 
 var tableItemWords = set("primary unique key index fulltext spatial constraint foreign check")
@@ -244,10 +258,12 @@ func (p *mysqlTokens) foreignKey(t *mysqlTable, constraint string) error {
 		return p.unexpected()
 	}
 	sql := "ALTER TABLE " + t.name + " ADD " + constraint + "FOREIGN KEY " + cols + " REFERENCES " + p.tableName()
+	own := p.keyed
 	target, err := p.keyColumns(false)
 	if err != nil {
 		return err
 	}
+	p.keyed = own
 	sql += " " + target
 	for p.eat("on") {
 		event := "DELETE"
@@ -317,6 +333,7 @@ func (p *mysqlTokens) keyColumns(isIndex bool) (string, error) {
 			col = "(" + text + ")"
 		} else {
 			col = p.ident()
+			p.keyed = append(p.keyed, col)
 			if p.peekSymbol("(") {
 				p.parens()
 			}
@@ -362,6 +379,9 @@ func (p *mysqlTokens) column(t *mysqlTable) (string, error) {
 	c, err := p.columnOptions(t)
 	if err != nil {
 		return "", err
+	}
+	if typ == wideInteger && (c.identity || c.keys != "") {
+		typ = "bigint"
 	}
 	out := name + " " + typ
 	if c.identity {
@@ -534,9 +554,14 @@ func (p *mysqlTokens) columnType(column string) (typ, check string) {
 	}
 }
 
+// wideInteger holds every bigint unsigned. A column in a key gets bigint instead:
+// keys are ids, which foreign keys and AUTO_INCREMENT want as integers, and which
+// never reach the upper half.
+const wideInteger = "numeric(20,0)"
+
 var mysqlTypes = map[string][2]string{ // signed, unsigned
 	"tinyint": {"smallint", "smallint"}, "smallint": {"smallint", "integer"}, "mediumint": {"integer", "integer"},
-	"int": {"integer", "bigint"}, "integer": {"integer", "bigint"}, "bigint": {"bigint", "numeric(20,0)"},
+	"int": {"integer", "bigint"}, "integer": {"integer", "bigint"}, "bigint": {"bigint", wideInteger},
 	"serial": {"bigint", "bigint"}, "bool": {"smallint", "smallint"}, "boolean": {"smallint", "smallint"},
 	"year": {"smallint", "smallint"}, "float": {"real", "real"}, "double": {"double precision", "double precision"},
 	"real": {"double precision", "double precision"}, "date": {"date", "date"}, "json": {"jsonb", "jsonb"},

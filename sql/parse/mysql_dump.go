@@ -86,6 +86,11 @@ func skipInDump(text string) bool {
 		}
 	}
 	head := lower(text[:min(len(text), 400)])
+	for _, w := range []string{"procedure", "function", "trigger", "event"} {
+		if hasWord(head, "drop") && strings.HasPrefix(strings.TrimSpace(head[len("drop"):]), w) {
+			return true
+		}
+	}
 	if hasWord(head, "create") {
 		for _, w := range []string{" procedure ", " function ", " trigger ", " event ", " definer="} {
 			if strings.Contains(head[:min(len(head), 120)], w) && !strings.Contains(head, " view ") {

@@ -23,7 +23,8 @@ type mysqlTokens struct {
 	sql      string
 	tokens   []mysqlToken
 	i        int
-	lastName string // the last part of the table name read last
+	lastName string   // the last part of the table name read last
+	keyed    []string // the columns in the keys of the statement's table
 	err      error
 }
 
@@ -104,6 +105,52 @@ func unescapeMySQL(s string) string {
 		b.WriteByte(c)
 	}
 	return b.String()
+}
+
+// keepWildcards doubles the backslash of \% and \_ in strings: those stand for
+// both characters, for a pattern to read, while the grammar would drop the first.
+func keepWildcards(text string) string {
+	if !strings.Contains(text, `\%`) && !strings.Contains(text, `\_`) {
+		return text
+	}
+	var b strings.Builder
+	quote := byte(0)
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		b.WriteByte(c)
+		switch {
+		case quote == 0 && (c == '\'' || c == '"' || c == '`'):
+			quote = c
+		case quote == 0 && (c == '#' || strings.HasPrefix(text[i:], "-- ") || strings.HasPrefix(text[i:], "/*")):
+			end := commentEnd(text, i)
+			b.WriteString(text[i+1 : end])
+			i = end - 1
+		case c == quote:
+			quote = 0 // a doubled quote begins the string again
+		case c == '\\' && (quote == '\'' || quote == '"') && i+1 < len(text):
+			i++
+			if text[i] == '%' || text[i] == '_' {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(text[i])
+		}
+	}
+	return b.String()
+}
+
+// commentEnd returns the place behind the comment that begins at i. A
+// conditional comment holds code: only its head is passed.
+func commentEnd(text string, i int) int {
+	end := "\n"
+	if text[i] == '/' {
+		if end = "*/"; strings.HasPrefix(text[i:], "/*!") {
+			return i + len("/*!")
+		}
+	}
+	if n := strings.Index(text[i+1:], end); n >= 0 {
+		return i + 1 + n + len(end)
+	}
+	return len(text)
 }
 
 // eat passes the given words, all or none.

@@ -415,6 +415,9 @@ func (m *tableMaker) setDefault(c *catalog.Column, n ast.Node) error {
 	if err != nil {
 		return err
 	}
+	if k, ok := e.Tree.(*expr.Const); ok && k.Value.IsNull() {
+		e = nil // what a column has anyway
+	}
 	c.Default = e
 	return nil
 }
