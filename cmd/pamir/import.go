@@ -65,7 +65,16 @@ func importMySQL(ctx context.Context, w io.Writer, t shellTarget, f io.Reader, f
 			return fmt.Errorf("reading the dump: %w", err)
 		}
 		stmt := statement.Text
-		if err == nil {
+		switch {
+		case err == nil && parse.HasNoText(statement.Node):
+			_, err = c.Exec(ctx, "SET sql_dialect = 'mysql'").ReadAll()
+			if err == nil {
+				_, err = c.Exec(ctx, stmt).ReadAll()
+			}
+			if _, back := c.Exec(ctx, "SET sql_dialect = 'postgres'").ReadAll(); back != nil {
+				return back
+			}
+		case err == nil:
 			// The dump's dialect is left behind here: what is sent is PostgreSQL's.
 			if stmt, err = parse.Format(statement.Node); err == nil {
 				_, err = c.Exec(ctx, stmt).ReadAll()

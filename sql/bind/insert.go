@@ -292,7 +292,7 @@ func (w *writer) onConflict(n *ast.OnConflictClause) error {
 	saved := w.items
 	w.items = []*item{w.rowItem(w.alias, oc.Existing), excluded}
 	defer func() { w.items = saved }()
-	set, input, err := w.assignments(n.TargetList, oneRow())
+	set, input, err := w.assignments(w.replaceAll(n.TargetList), oneRow())
 	if err != nil {
 		return err
 	}
@@ -309,6 +309,26 @@ func (w *writer) onConflict(n *ast.OnConflictClause) error {
 	}
 	oc.Where = expr.Conjuncts(nil, where)
 	return nil
+}
+
+// replaceAll gives MySQL's REPLACE, which sets excluded.*, its columns.
+func (w *writer) replaceAll(list []ast.Node) []ast.Node {
+	if len(list) != 1 {
+		return list
+	}
+	if rt, ok := list[0].(*ast.ResTarget); !ok || rt.Name != "" {
+		return list
+	}
+	var out []ast.Node
+	for i := range w.table.Columns {
+		c := &w.table.Columns[i]
+		if c.Hidden || !c.State.Readable() || c.Generated != nil {
+			continue
+		}
+		out = append(out, &ast.ResTarget{Name: c.Name, Location: -1,
+			Val: &ast.ColumnRef{Fields: []ast.Node{&ast.String{Sval: "excluded"}, &ast.String{Sval: c.Name}}, Location: -1}})
+	}
+	return out
 }
 
 // arbiters chooses the unique indexes that a conflict target means.

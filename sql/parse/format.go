@@ -17,6 +17,9 @@ import (
 // Format writes a statement's tree as SQL of the PostgreSQL dialect. Lifted
 // literals are written as parameters.
 func Format(n ast.Node) (string, error) {
+	if HasNoText(n) {
+		return "", types.Errorf(types.CodeFeatureNotSupported, "REPLACE has no form in PostgreSQL's grammar")
+	}
 	w := wireWriter{}
 	w.integer(1, grammarVersion())
 	at := w.open(2)

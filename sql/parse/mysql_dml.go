@@ -229,11 +229,11 @@ func (l *mysqlLowerer) insert(st *sqlparser.Insert) ast.Node {
 	}
 	switch {
 	case st.Action == sqlparser.ReplaceStr:
-		out.OnConflictClause = l.replace(out.Cols)
+		out.OnConflictClause = replace()
 	case len(st.OnDup) > 0:
 		out.OnConflictClause = &ast.OnConflictClause{
 			Action: ast.ONCONFLICT_UPDATE, Location: -1,
-			TargetList: l.assignments(sqlparser.UpdateExprs(st.OnDup)),
+			TargetList: ofTable(out.Relation, l.assignments(sqlparser.UpdateExprs(st.OnDup))),
 		}
 	case st.Ignore != "":
 		out.OnConflictClause = &ast.OnConflictClause{Action: ast.ONCONFLICT_NOTHING, Location: -1}
@@ -257,18 +257,47 @@ func (l *mysqlLowerer) values(rows sqlparser.Values, columns int) ast.Node {
 	return out
 }
 
-// replace makes REPLACE an update of all given columns on any conflict.
-func (l *mysqlLowerer) replace(cols []ast.Node) *ast.OnConflictClause {
-	if len(cols) == 0 {
-		l.refuse("REPLACE needs a list of columns")
+// replace makes REPLACE an update of the whole row on any conflict. SET
+// excluded.* is no SQL: only the binder knows a table's other columns, which get
+// their defaults.
+func replace() *ast.OnConflictClause {
+	all := &ast.ColumnRef{Fields: []ast.Node{str("excluded"), &ast.A_Star{}}, Location: -1}
+	return &ast.OnConflictClause{Action: ast.ONCONFLICT_UPDATE, Location: -1,
+		TargetList: []ast.Node{&ast.ResTarget{Val: all, Location: -1}}}
+}
+
+// HasNoText reports whether a statement's tree has no form in PostgreSQL's
+// grammar, so that Format cannot write it.
+func HasNoText(n ast.Node) bool {
+	in, ok := n.(*ast.InsertStmt)
+	if !ok || in.OnConflictClause == nil || len(in.OnConflictClause.TargetList) != 1 {
+		return false
 	}
-	out := &ast.OnConflictClause{Action: ast.ONCONFLICT_UPDATE, Location: -1}
-	for _, c := range cols {
-		if t, ok := c.(*ast.ResTarget); ok {
-			out.TargetList = append(out.TargetList, &ast.ResTarget{Name: t.Name, Val: columnRef("excluded", t.Name), Location: -1})
+	rt, ok := in.OnConflictClause.TargetList[0].(*ast.ResTarget)
+	return ok && rt.Name == ""
+}
+
+// ofTable makes bare column names those of the row that is there: PostgreSQL
+// would not know whether the new one is meant.
+func ofTable(rv *ast.RangeVar, list []ast.Node) []ast.Node {
+	var qualify func(n ast.Node) ast.Node
+	qualify = func(n ast.Node) ast.Node {
+		switch x := n.(type) {
+		case *ast.SelectStmt:
+			return n
+		case *ast.ColumnRef:
+			if len(x.Fields) == 1 {
+				x.Fields = append([]ast.Node{str(rv.Relname)}, x.Fields...)
+			}
+			return x
 		}
+		ast.MapChildren(n, qualify)
+		return n
 	}
-	return out
+	for _, n := range list {
+		qualify(n)
+	}
+	return list
 }
 
 func (l *mysqlLowerer) assignments(exprs sqlparser.UpdateExprs) []ast.Node {

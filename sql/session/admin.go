@@ -49,7 +49,7 @@ func (n *ownNode) tag() string {
 var ownQueries = map[ownKind]string{
 	showTables: `SELECT n.nspname::text AS schema_name, c.relname::text AS table_name, pg_catalog.pg_get_userbyid(c.relowner)::text AS owner
 		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE c.relkind IN ('r', 'v', 'S', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pamir_internal') ORDER BY 1, 2`,
+		WHERE c.relkind IN ('r', 'v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pamir_internal') ORDER BY 1, 2`,
 	showDatabases:  `SELECT datname::text AS database_name FROM pg_catalog.pg_database ORDER BY 1`,
 	showStatements: `SELECT * FROM pamir_internal.statements ORDER BY calls DESC`,
 	showSessions:   `SELECT * FROM pamir_internal.sessions ORDER BY pid`,
