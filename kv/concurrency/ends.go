@@ -37,7 +37,7 @@ type end struct {
 
 const (
 	maxEnds  = 4096
-	turnTime = 5 * time.Millisecond
+	turnTime = 20 * time.Millisecond
 )
 
 // closed is the channel of what was recorded when it was first heard of.

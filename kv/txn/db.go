@@ -93,7 +93,7 @@ type Stats struct {
 	Open                                                               int
 }
 
-const maxBackground = 32
+const maxBackground = 256
 
 // NewDB returns a DB over ranges.
 func NewDB(cfg Config) *DB {
