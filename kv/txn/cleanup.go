@@ -142,11 +142,19 @@ func (c *cleanup) sendEnd(ctx context.Context, forget bool) error {
 	}
 }
 
+// lazyIntents is how many intents may wait to be resolved together with those of
+// others.
+const lazyIntents = 256
+
 func (c *cleanup) resolve(ctx context.Context) error {
 	if len(c.intents) == 0 {
 		return nil
 	}
-	args := &api.TxnArgs{Pushee: *c.meta, Status: c.status, Ignored: c.ignored, Lazy: c.status == api.Committed}
+	// A large transaction takes many commands, one after another: should each wait
+	// for company, others would wait for the last.
+	lazy := c.status == api.Committed && len(c.intents) <= lazyIntents &&
+		!slices.ContainsFunc(c.intents, func(s api.Span) bool { return s.End != nil })
+	args := &api.TxnArgs{Pushee: *c.meta, Status: c.status, Ignored: c.ignored, Lazy: lazy}
 	reqs := make([]api.Request, 0, len(c.intents))
 	for _, s := range c.intents {
 		reqs = append(reqs, api.Request{Kind: api.ResolveIntent, Key: s.Start, End: s.End, Txn: args})
