@@ -100,6 +100,7 @@ func timetzSource(c *Call) (partSource, bool) {
 type part struct {
 	v     int64
 	scale int16
+	plus  int64 // to be added, where the sum may be too large
 }
 
 func extractPart(c *Call, get func(*Call) (partSource, bool), float bool) error {
@@ -129,6 +130,9 @@ func unitError(given, unit, typeName string) error {
 
 func retPart(c *Call, r part, float bool) error {
 	n := types.Numeric{Coef: r.v, Scale: r.scale}
+	if r.plus != 0 {
+		n = n.Add(types.Numeric{Coef: r.plus, Scale: r.scale})
+	}
 	if float {
 		return c.RetFloat(n.Float64())
 	}
@@ -159,25 +163,25 @@ func (p partSource) field(unit string) (r part, ok bool, err error) {
 	if !p.isDate {
 		switch unit {
 		case "microseconds":
-			return part{p.micros % types.MicrosPerMinute, 0}, true, nil
+			return part{v: p.micros % types.MicrosPerMinute, scale: 0}, true, nil
 		case "milliseconds":
-			return part{p.micros % types.MicrosPerMinute, 3}, true, nil
+			return part{v: p.micros % types.MicrosPerMinute, scale: 3}, true, nil
 		case "second":
-			return part{p.micros % types.MicrosPerMinute, 6}, true, nil
+			return part{v: p.micros % types.MicrosPerMinute, scale: 6}, true, nil
 		case "minute":
-			return part{p.micros / types.MicrosPerMinute % 60, 0}, true, nil
+			return part{v: p.micros / types.MicrosPerMinute % 60, scale: 0}, true, nil
 		case "hour":
-			return part{p.micros / types.MicrosPerHour, 0}, true, nil
+			return part{v: p.micros / types.MicrosPerHour, scale: 0}, true, nil
 		}
 	}
 	if p.hasTZ {
 		switch unit {
 		case "timezone":
-			return part{int64(p.east), 0}, true, nil
+			return part{v: int64(p.east), scale: 0}, true, nil
 		case "timezone_hour":
-			return part{int64(p.east / 3600), 0}, true, nil
+			return part{v: int64(p.east / 3600), scale: 0}, true, nil
 		case "timezone_minute":
-			return part{int64(p.east / 60 % 60), 0}, true, nil
+			return part{v: int64(p.east / 60 % 60), scale: 0}, true, nil
 		}
 	}
 	if unit == "epoch" {
@@ -192,18 +196,18 @@ func (p partSource) field(unit string) (r part, ok bool, err error) {
 func (p partSource) epoch() part {
 	switch {
 	case p.isTime:
-		return part{p.micros - int64(p.east)*types.MicrosPerSecond, 6}
+		return part{v: p.micros - int64(p.east)*types.MicrosPerSecond, scale: 6}
 	case p.hasTZ:
-		return part{p.utc + epoch2000, 6}
+		return part{v: p.utc, scale: 6, plus: epoch2000}
 	case p.isDate:
-		return part{p.day*86400 + epoch2000/1000000, 0}
+		return part{v: p.day*86400 + epoch2000/1000000, scale: 0}
 	}
-	return part{p.local + epoch2000, 6}
+	return part{v: p.local, scale: 6, plus: epoch2000}
 }
 
 func (p partSource) dateField(unit string) (part, bool, error) {
 	y, m, d := types.CivilFromDays(p.day)
-	whole := func(v int) (part, bool, error) { return part{int64(v), 0}, true, nil }
+	whole := func(v int) (part, bool, error) { return part{v: int64(v), scale: 0}, true, nil }
 	switch unit {
 	case "day":
 		return whole(d)
@@ -241,7 +245,7 @@ func (p partSource) dateField(unit string) (part, bool, error) {
 func (p partSource) julian() (part, bool, error) {
 	jd := p.day + 2451545
 	if p.isDate || p.micros == 0 && p.isDate {
-		return part{jd, 0}, true, nil
+		return part{v: jd, scale: 0}, true, nil
 	}
 	n, err := types.NumericFromInt(p.micros).Div(types.NumericFromInt(types.MicrosPerDay))
 	if err != nil {
@@ -251,7 +255,7 @@ func (p partSource) julian() (part, bool, error) {
 	if s.Big != nil {
 		s = s.Round(12)
 	}
-	return part{s.Coef, s.Scale}, true, nil
+	return part{v: s.Coef, scale: s.Scale}, true, nil
 }
 
 // shiftBC turns the astronomical year into one without a year zero.
@@ -289,29 +293,29 @@ func extractInterval(c *Call, float bool) error {
 	var r part
 	switch unit {
 	case "microseconds":
-		r = part{us % types.MicrosPerMinute, 0}
+		r = part{v: us % types.MicrosPerMinute, scale: 0}
 	case "milliseconds":
-		r = part{us % types.MicrosPerMinute, 3}
+		r = part{v: us % types.MicrosPerMinute, scale: 3}
 	case "second":
-		r = part{us % types.MicrosPerMinute, 6}
+		r = part{v: us % types.MicrosPerMinute, scale: 6}
 	case "minute":
-		r = part{us / types.MicrosPerMinute % 60, 0}
+		r = part{v: us / types.MicrosPerMinute % 60, scale: 0}
 	case "hour":
-		r = part{us / types.MicrosPerHour, 0}
+		r = part{v: us / types.MicrosPerHour, scale: 0}
 	case "day":
-		r = part{int64(v.Days), 0}
+		r = part{v: int64(v.Days), scale: 0}
 	case "month":
-		r = part{int64(v.Months % 12), 0}
+		r = part{v: int64(v.Months % 12), scale: 0}
 	case "quarter":
-		r = part{int64(v.Months%12/3 + 1), 0}
+		r = part{v: int64(v.Months%12/3 + 1), scale: 0}
 	case "year":
-		r = part{int64(v.Months / 12), 0}
+		r = part{v: int64(v.Months / 12), scale: 0}
 	case "decade":
-		r = part{int64(v.Months / 120), 0}
+		r = part{v: int64(v.Months / 120), scale: 0}
 	case "century":
-		r = part{int64(v.Months / 1200), 0}
+		r = part{v: int64(v.Months / 1200), scale: 0}
 	case "millennium":
-		r = part{int64(v.Months / 12000), 0}
+		r = part{v: int64(v.Months / 12000), scale: 0}
 	case "epoch":
 		return intervalEpoch(c, v, float)
 	default:

@@ -41,7 +41,7 @@ func init() {
 			if _, err := makeTimestamp(c); err != nil {
 				return err
 			}
-			loc, err := namedZone(c, c.Str(6))
+			loc, err := types.LoadNumericZone(c.Str(6))
 			return makeTimestampTZ(c, loc, err)
 		},
 	})

@@ -346,16 +346,19 @@ func appendTimeTZ(b, v []byte) []byte {
 // and AT TIME ZONE accept it.
 func LoadZone(name string) (*time.Location, error) {
 	n := trimSpace(name)
-	if off, ok := zoneAbbrevs[strings.ToLower(n)]; ok {
-		if off == 0 && strings.EqualFold(n, "utc") {
-			return time.UTC, nil
-		}
-		return time.FixedZone(strings.ToUpper(n), off), nil
+	if strings.EqualFold(n, "utc") {
+		return time.UTC, nil
+	}
+	if a, ok := zoneAbbrevs()[strings.ToLower(n)]; ok {
+		return a.location(n), nil
 	}
 	if off, ok := posixOffset(n); ok {
 		return time.FixedZone(n, off), nil
 	}
 	if loc, ok := findLocation(n); ok {
+		return loc, nil
+	}
+	if loc, ok := posixZone(n); ok {
 		return loc, nil
 	}
 	return nil, Errorf(CodeInvalidParameterValue, "time zone \"%s\" not recognized", name)
@@ -413,17 +416,4 @@ func posixOffset(s string) (int, bool) {
 		unit /= 60
 	}
 	return sign * off, true
-}
-
-// zoneAbbrevs are the abbreviations accepted in input, in seconds east.
-var zoneAbbrevs = map[string]int{
-	"utc": 0, "gmt": 0, "z": 0, "zulu": 0, "ut": 0, "uct": 0, "wet": 0,
-	"est": -5 * 3600, "edt": -4 * 3600, "cst": -6 * 3600, "cdt": -5 * 3600,
-	"mst": -7 * 3600, "mdt": -6 * 3600, "pst": -8 * 3600, "pdt": -7 * 3600,
-	"akst": -9 * 3600, "akdt": -8 * 3600, "hst": -10 * 3600, "ast": -4 * 3600, "adt": -3 * 3600,
-	"nst": -12600, "ndt": -9000, "bst": 3600, "cet": 3600, "cest": 7200, "met": 3600, "mest": 7200,
-	"west": 3600, "eet": 7200, "eest": 10800, "msk": 10800, "msd": 14400, "sast": 7200,
-	"ist": 7200, "pkt": 18000, "jst": 32400, "kst": 32400, "hkt": 28800, "sgt": 28800, "awst": 28800,
-	"acst": 34200, "acdt": 37800, "aest": 36000, "aedt": 39600, "nzst": 43200, "nzdt": 46800,
-	"brt": -10800, "art": -10800, "clt": -14400,
 }

@@ -30,6 +30,7 @@ type dtParser struct {
 	nums              []dtNumber // bare numbers that belong to a date
 	haveDate          bool
 	haveMonth         bool
+	before            []dtNumber // the numbers before a month's name that stands alone
 	bc                bool
 	micros            int64
 	haveTime          bool
@@ -37,6 +38,7 @@ type dtParser struct {
 	haveZone          bool
 	zoneEast          int
 	zoneLoc           *time.Location
+	zoneName          string // the abbreviation that zoneLoc is for
 	badZone           string
 	outOfRange, tzBig bool
 }
@@ -148,7 +150,7 @@ func (p *dtParser) separated(sep byte) bool {
 			p.pos++
 		}
 		m, ok := monthNames[p.s[i:p.pos]]
-		if !ok || p.haveMonth {
+		if !ok || p.haveMonth || k == 2 {
 			return false
 		}
 		p.month, p.haveMonth = m, true
@@ -356,7 +358,7 @@ func (p *dtParser) word() bool {
 		if p.haveMonth {
 			return false
 		}
-		p.month, p.haveMonth = m, true
+		p.month, p.haveMonth, p.before = m, true, p.nums
 		if p.at(0) == '-' || p.at(0) == '.' {
 			p.pos++
 		}
@@ -410,8 +412,11 @@ func (p *dtParser) julian() bool {
 }
 
 func (p *dtParser) zoneWord(start int, w string) bool {
-	if off, ok := zoneAbbrevs[w]; ok {
-		p.haveZone, p.zoneEast = true, off
+	if a, ok := zoneAbbrevs()[w]; ok && !(p.at(0) == '-' || p.at(0) == '+') {
+		p.haveZone, p.zoneEast = true, a.east
+		if a.zone != "" {
+			p.zoneLoc, p.zoneName = a.location(w), w
+		}
 		return true
 	}
 	// A full name may hold digits and signs: Etc/GMT+5.
@@ -420,6 +425,9 @@ func (p *dtParser) zoneWord(start int, w string) bool {
 	}
 	w = p.s[start:p.pos]
 	loc, ok := findLocation(w)
+	if !ok {
+		loc, ok = posixZone(w)
+	}
 	if !ok {
 		if strings.IndexByte(w, '/') > 0 {
 			p.badZone = w
@@ -456,11 +464,12 @@ func (p *dtParser) arrange() bool {
 	n := p.nums
 	var y, d dtNumber
 	if p.haveMonth {
-		if len(n) != 2 {
+		yearFirst := len(n) == 2 && (n[0].digits > 2 || p.order == OrderYMD)
+		if len(n) != 2 || p.misplacedMonth(yearFirst) {
 			return false
 		}
 		y, d = n[1], n[0]
-		if n[0].digits > 2 || p.order == OrderYMD && n[1].digits <= 2 && n[0].digits >= 2 && n[0].v > 31 {
+		if yearFirst && (n[0].digits > 2 || n[1].digits <= 2) {
 			y, d = n[0], n[1]
 		}
 	} else {
@@ -498,6 +507,29 @@ func (p *dtParser) arrange() bool {
 		p.outOfRange = true
 	}
 	return true
+}
+
+// misplacedMonth reports whether a month's name comes where the numbers before it
+// have said which month it is already.
+func (p *dtParser) misplacedMonth(yearFirst bool) bool {
+	switch len(p.before) {
+	case 2:
+		return !yearFirst
+	case 1:
+		// A first number counts as the month until the name makes it the day.
+		return !yearFirst && p.order == OrderMDY && (p.before[0].v < 1 || p.before[0].v > 31)
+	}
+	return false
+}
+
+// datedZone reports whether the offset of a zone that was named depends on the
+// date.
+func (p *dtParser) datedZone() bool {
+	if p.zoneLoc == nil || p.zoneName != "" {
+		return false
+	}
+	start, end := time.Unix(0, 0).In(p.zoneLoc).ZoneBounds()
+	return !start.IsZero() || !end.IsZero()
 }
 
 func newDTParser(s string, st *Settings) *dtParser {
@@ -593,6 +625,8 @@ func parseTimestamp(s string, st *Settings, tz bool) (Datum, error) {
 
 func (p *dtParser) toUTC(local int64, st *Settings) int64 {
 	switch {
+	case p.zoneName != "":
+		return local - int64(abbrevOffset(local, p.zoneLoc, p.zoneName))*MicrosPerSecond
 	case p.zoneLoc != nil:
 		return ToUTC(local, p.zoneLoc)
 	case p.haveZone:
@@ -623,7 +657,7 @@ func parseTimeFields(s string, st *Settings, name string) (int64, *dtParser, err
 		_, us := SplitTimestamp(ToLocal(st.Now, st.Loc()))
 		return us, p, nil
 	}
-	return p.micros, p, p.check(ok && p.haveTime && p.kind == dtFields, name, s)
+	return p.micros, p, p.check(ok && p.haveTime && p.kind == dtFields && (p.haveDate || !p.datedZone()), name, s)
 }
 
 func parseTimeTZ(s string, st *Settings) (Datum, error) {

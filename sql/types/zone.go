@@ -35,6 +35,9 @@ func LoadZoneSetting(value string) (loc *time.Location, name string, err error) 
 	if l, ok := findLocation(v); ok && !strings.ContainsAny(v, " .") {
 		return l, l.String(), nil
 	}
+	if l, ok := posixZone(v); ok {
+		return l, v, nil
+	}
 	return nil, "", Errorf(CodeInvalidParameterValue, "invalid value for parameter \"TimeZone\": \"%s\"", value)
 }
 
