@@ -195,7 +195,7 @@ func (s *Server) handleJoin(ctx context.Context, _ ids.NodeID, payload []byte) (
 	return admit(ctx, l.db, id.Cluster, s.registry, l.store.FirstRange(), payload)
 }
 
-// AdminOp is what an operator's command asks of a node.
+// AdminOp is what an operator's command, or another node, asks of a node.
 type AdminOp string
 
 // The operations.
@@ -203,6 +203,10 @@ const (
 	AdminStatus       AdminOp = "status"
 	AdminDrain        AdminOp = "drain"
 	AdminDecommission AdminOp = "decommission"
+	// What one node tells another about itself.
+	AdminSessions     AdminOp = "sessions"
+	AdminStatements   AdminOp = "statements"
+	AdminTransactions AdminOp = "transactions"
 )
 
 // AdminRequest is the request of pamir node.
@@ -232,6 +236,8 @@ func (s *Server) handleAdmin(ctx context.Context, _ ids.NodeID, payload []byte) 
 		return nil, l.store.Drain(ctx)
 	case AdminDecommission:
 		return nil, l.store.Liveness().SetDecommissioning(ctx, r.Node, true)
+	case AdminSessions, AdminStatements, AdminTransactions:
+		return json.Marshal(l.own(r.Op))
 	}
 	return nil, fmt.Errorf("unknown operation %q", r.Op)
 }

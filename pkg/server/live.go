@@ -25,19 +25,6 @@ func (x *live) Ranges(ctx context.Context) ([]api.RangeInfo, error) {
 	return x.l.db.Admin().Ranges(ctx, allKeys[0], allKeys[1])
 }
 
-// Transactions implements session.LiveSource: this node's.
-func (x *live) Transactions(context.Context) ([]pgcatalog.Transaction, error) {
-	return x.l.sql.Transactions(), nil
-}
-
-// Sessions implements session.LiveSource: this node's.
-func (x *live) Sessions(context.Context) ([]pgcatalog.Session, error) { return x.l.sql.Sessions(), nil }
-
-// Statements implements session.LiveSource: this node's.
-func (x *live) Statements(context.Context) ([]pgcatalog.Statement, error) {
-	return x.l.sql.Statements(), nil
-}
-
 // Nodes lists the cluster's nodes with what is known of them.
 func (s *Server) Nodes(ctx context.Context) ([]pgcatalog.Node, error) {
 	if l := s.layers.Load(); l != nil {
@@ -88,30 +75,6 @@ func (s *Server) nodes(ctx context.Context, l *layers) ([]pgcatalog.Node, error)
 func (s *Server) Ranges(ctx context.Context) ([]api.RangeInfo, error) {
 	if l := s.layers.Load(); l != nil {
 		return l.db.Admin().Ranges(ctx, allKeys[0], allKeys[1])
-	}
-	return nil, nil
-}
-
-// Sessions lists this node's sessions.
-func (s *Server) Sessions(context.Context) ([]pgcatalog.Session, error) {
-	if l := s.layers.Load(); l != nil {
-		return l.sql.Sessions(), nil
-	}
-	return nil, nil
-}
-
-// Statements lists this node's figures by statement.
-func (s *Server) Statements(context.Context) ([]pgcatalog.Statement, error) {
-	if l := s.layers.Load(); l != nil {
-		return l.sql.Statements(), nil
-	}
-	return nil, nil
-}
-
-// Transactions lists this node's open transactions.
-func (s *Server) Transactions(context.Context) ([]pgcatalog.Transaction, error) {
-	if l := s.layers.Load(); l != nil {
-		return l.sql.Transactions(), nil
 	}
 	return nil, nil
 }

@@ -16,9 +16,12 @@ import (
 type Live interface {
 	Nodes(ctx context.Context) ([]Node, error)
 	Ranges(ctx context.Context) ([]api.RangeInfo, error)
+	// Transactions, Sessions and Statements are those of all nodes that answer.
 	Transactions(ctx context.Context) ([]Transaction, error)
 	Sessions(ctx context.Context) ([]Session, error)
 	Statements(ctx context.Context) ([]Statement, error)
+	// Backends are this node's sessions: a pid means something here only.
+	Backends() []Session
 	// Settings are the current session's.
 	Settings() []Setting
 	// RowCount estimates a table's rows from its statistics.
@@ -67,6 +70,7 @@ type Session struct {
 
 // Statement is a row of pamir_internal.statements: figures by fingerprint.
 type Statement struct {
+	Node                   ids.NodeID
 	Query                  string
 	Database               string
 	Calls, Errors, Rows    int64
@@ -130,7 +134,7 @@ func internalTables() []internalTable {
 			"buffered_writes", i8, "buffer_bytes", i8, "restarts", i8, "ranges", i8), transactionRows},
 		{"sessions", columns("node_id", i4, "pid", i4, "user_name", text, "database", text, "application_name", text, "client_address", text,
 			"state", text, "query", text, "started_at", tz, "query_started_at", tz, "transaction_started_at", tz), sessionRows},
-		{"statements", columns("query", text, "database", text, "calls", i8, "errors", i8, "rows", i8, "retries", i8, "mean_seconds", f8,
+		{"statements", columns("node_id", i4, "query", text, "database", text, "calls", i8, "errors", i8, "rows", i8, "retries", i8, "mean_seconds", f8,
 			"p50_seconds", f8, "p99_seconds", f8, "calls_per_second", f8), statementRows},
 	}
 }
@@ -209,15 +213,11 @@ func transactionRows(s *scan) error {
 	return nil
 }
 
-func (s *scan) sessions() ([]Session, error) {
-	if s.Live == nil {
-		return nil, nil
-	}
-	return s.Live.Sessions(s.Ctx)
-}
-
 func sessionRows(s *scan) error {
-	all, err := s.sessions()
+	if s.Live == nil {
+		return nil
+	}
+	all, err := s.Live.Sessions(s.Ctx)
 	if err != nil {
 		return err
 	}
@@ -240,7 +240,7 @@ func statementRows(s *scan) error {
 		return err
 	}
 	for _, x := range all {
-		if err := s.put(textCol("query", x.Query), textCol("database", x.Database), intCol("calls", x.Calls), intCol("errors", x.Errors), intCol("rows", x.Rows),
+		if err := s.put(intCol("node_id", int64(x.Node)), textCol("query", x.Query), textCol("database", x.Database), intCol("calls", x.Calls), intCol("errors", x.Errors), intCol("rows", x.Rows),
 			intCol("retries", x.Retries), floatCol("mean_seconds", x.MeanSeconds), floatCol("p50_seconds", x.P50Seconds), floatCol("p99_seconds", x.P99Seconds),
 			floatCol("calls_per_second", x.CallsPerSecond)); err != nil {
 			return err
@@ -250,11 +250,10 @@ func statementRows(s *scan) error {
 }
 
 func activityRows(s *scan) error {
-	all, err := s.sessions()
-	if err != nil {
-		return err
+	if s.Live == nil {
+		return nil
 	}
-	for _, x := range all {
+	for _, x := range s.Live.Backends() {
 		if err := s.put(oidCol("datid", x.DatabaseOID), textCol("datname", x.Database), intCol("pid", int64(x.PID)), oidCol("usesysid", x.UserOID),
 			textCol("usename", x.User), textCol("application_name", x.Application), timeCol("backend_start", x.Started), timeCol("xact_start", x.TxnStart),
 			timeCol("query_start", x.QueryStart), timeCol("state_change", x.StateChange), optTextCol("wait_event", x.WaitEvent), textCol("state", x.State),

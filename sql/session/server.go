@@ -50,10 +50,11 @@ type Config struct {
 type LiveSource interface {
 	Nodes(ctx context.Context) ([]pgcatalog.Node, error)
 	Ranges(ctx context.Context) ([]api.RangeInfo, error)
-	Transactions(ctx context.Context) ([]pgcatalog.Transaction, error)
-	// Sessions and Statements are those of all nodes; nil asks for this node's.
-	Sessions(ctx context.Context) ([]pgcatalog.Session, error)
-	Statements(ctx context.Context) ([]pgcatalog.Statement, error)
+	// Transactions, Sessions and Statements are those of all nodes; silent are the
+	// nodes that gave no answer in time.
+	Transactions(ctx context.Context) (all []pgcatalog.Transaction, silent []ids.NodeID)
+	Sessions(ctx context.Context) (all []pgcatalog.Session, silent []ids.NodeID)
+	Statements(ctx context.Context) (all []pgcatalog.Statement, silent []ids.NodeID)
 }
 
 // Server is the SQL layer of one node.
@@ -213,7 +214,7 @@ func (s *Server) Find(pid int32) (*Session, bool) {
 func (s *Server) Statements() []pgcatalog.Statement {
 	var out []pgcatalog.Statement
 	for _, x := range s.stats.Snapshot() {
-		out = append(out, pgcatalog.Statement{Query: x.Query, Database: x.Database, Calls: x.Calls, Errors: x.Errors,
+		out = append(out, pgcatalog.Statement{Node: s.cfg.Node, Query: x.Query, Database: x.Database, Calls: x.Calls, Errors: x.Errors,
 			Rows: x.Rows, Retries: x.Retries, MeanSeconds: x.Mean.Seconds(), P50Seconds: x.P50.Seconds(), P99Seconds: x.P99.Seconds(),
 			CallsPerSecond: x.Rate})
 	}

@@ -40,6 +40,8 @@ type Session struct {
 	canceled        atomic.Bool
 	timedOut        atomic.Bool
 
+	warnings warnings
+
 	t        txnState
 	temp     temporary
 	resolver *catalog.SessionResolver

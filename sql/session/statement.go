@@ -258,6 +258,7 @@ func (s *Session) try(st *statement) error {
 	if err != nil {
 		return err
 	}
+	s.warnings.take() // of an attempt that failed
 	s.arm(st.runner, p)
 	if s.alone(st) && s.t.txn != nil && !p.Flags.ReadOnly {
 		st.runner.env.MayCommit = s.t.change == nil && len(s.temp.commit) == 0
@@ -278,6 +279,9 @@ func (s *Session) try(st *statement) error {
 	st.plan.give(in)
 	if err := s.settle(st, committed); err != nil {
 		return err
+	}
+	for _, e := range s.warnings.take() {
+		s.notify(st.w, e)
 	}
 	return st.w.Complete(s.commandTag(p, affected, st.rows))
 }

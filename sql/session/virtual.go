@@ -3,8 +3,11 @@ package session
 import (
 	"context"
 	"io"
+	"sync"
+	"sync/atomic"
 
 	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/pkg/ids"
 	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/exec"
 	"github.com/pamirdb/pamir/sql/pgcatalog"
@@ -50,7 +53,9 @@ func (l *live) Ranges(ctx context.Context) ([]api.RangeInfo, error) {
 // Transactions implements pgcatalog.Live.
 func (l *live) Transactions(ctx context.Context) ([]pgcatalog.Transaction, error) {
 	if x := l.srv.cfg.Live; x != nil {
-		return x.Transactions(ctx)
+		all, silent := x.Transactions(ctx)
+		l.missing("transactions", silent)
+		return all, nil
 	}
 	return l.srv.Transactions(), nil
 }
@@ -58,7 +63,9 @@ func (l *live) Transactions(ctx context.Context) ([]pgcatalog.Transaction, error
 // Sessions implements pgcatalog.Live.
 func (l *live) Sessions(ctx context.Context) ([]pgcatalog.Session, error) {
 	if x := l.srv.cfg.Live; x != nil {
-		return x.Sessions(ctx)
+		all, silent := x.Sessions(ctx)
+		l.missing("sessions", silent)
+		return all, nil
 	}
 	return l.srv.Sessions(), nil
 }
@@ -66,9 +73,49 @@ func (l *live) Sessions(ctx context.Context) ([]pgcatalog.Session, error) {
 // Statements implements pgcatalog.Live.
 func (l *live) Statements(ctx context.Context) ([]pgcatalog.Statement, error) {
 	if x := l.srv.cfg.Live; x != nil {
-		return x.Statements(ctx)
+		all, silent := x.Statements(ctx)
+		l.missing("statements", silent)
+		return all, nil
 	}
 	return l.srv.Statements(), nil
+}
+
+// Backends implements pgcatalog.Live.
+func (l *live) Backends() []pgcatalog.Session { return l.srv.Sessions() }
+
+// missing tells the client whose rows are not there.
+func (l *live) missing(what string, silent []ids.NodeID) {
+	for _, n := range silent {
+		l.warnings.add(warning(types.CodeWarning, "node %d does not answer: its %s are missing", n, what))
+	}
+}
+
+// warnings are what a statement's operators have to say. They may run on other
+// goroutines than the session's, so what they say waits for the statement's end.
+type warnings struct {
+	some atomic.Bool
+	mu   sync.Mutex
+	list []*types.Error
+}
+
+func (w *warnings) add(e *types.Error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.list = append(w.list, e)
+	w.some.Store(true)
+}
+
+// take empties the list.
+func (w *warnings) take() []*types.Error {
+	if !w.some.Load() {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := w.list
+	w.list = nil
+	w.some.Store(false)
+	return list
 }
 
 // Settings implements pgcatalog.Live.
