@@ -66,7 +66,9 @@ func connect(t *testing.T, s *server.Server, notices *[]string) *pgx.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { *notices = append(*notices, n.Severity+" "+n.Code+" "+n.Message) }
+	c.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		*notices = append(*notices, n.Severity+" "+n.Code+" "+n.Message)
+	}
 	conn, err := pgx.ConnectConfig(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
