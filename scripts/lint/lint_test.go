@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -67,5 +68,27 @@ func TestPlantedLongFunction(t *testing.T) {
 		if strings.Contains(strings.Join(got, "\n"), "T.Long") != (exceptions == "") {
 			t.Errorf("with %q: %v", exceptions, got)
 		}
+	}
+}
+
+// TestDocs plants names of files that are not there.
+func TestDocs(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"kv/a.go":   "",
+		"README.md": "see `kv/a.go`, `kv/...`, `raft/raft.db`, `other/x.go`, [site](https://example.org/x), [a](kv/a.go)\n\n`kv/b.go` and [c](C.md) are gone\n",
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := checkDocs(dir, []string{"kv"})
+	want := []string{"README.md:3: kv/b.go does not exist", "README.md:3: C.md does not exist"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Fatalf("%q, %v", got, err)
 	}
 }

@@ -1,6 +1,6 @@
 // Command lint checks what gofmt, vet and staticcheck do not: the dependency
-// rule of scripts/deps.txt, the length of functions and files, and that every
-// package has a doc.go.
+// rule of scripts/deps.txt, the length of functions and files, that every package
+// has a doc.go, and that the files which Markdown files name exist.
 package main
 
 import (
@@ -27,6 +27,11 @@ func main() {
 		fail(err)
 	}
 	problems = append(problems, sizes...)
+	docs, err := checkDocs(".", []string{"cmd", "pkg", "sql", "kv", "raftgroup", "scripts", "testdata"})
+	if err != nil {
+		fail(err)
+	}
+	problems = append(problems, docs...)
 	for _, p := range problems {
 		fmt.Println(p)
 	}
