@@ -115,8 +115,8 @@ const (
 	// ExpectVersion: the newest committed version is the one at Version (zero:
 	// none, or a deletion).
 	ExpectVersion
-	// ExpectFresh: the caller knows the key to be new (an allocated id); checked
-	// only under the invariants build tag.
+	// ExpectFresh: the caller knows that nobody else ever wrote the key (an
+	// allocated id); checked only under the invariants build tag.
 	ExpectFresh
 )
 

@@ -24,7 +24,9 @@ func (ev *evaluation) checkWrite(r *api.Request) error {
 		return errBlocked
 	}
 	w := pendingWrite{req: r}
-	if r.Expect.Kind != api.ExpectFresh || invariants {
+	// A fresh key has at most an intent of this transaction: an earlier version of
+	// the row, or what an earlier try of the commit laid.
+	if r.Expect.Kind != api.ExpectFresh || ev.mayHaveLaid() || invariants {
 		var err error
 		if w.head, err = ev.head(r.Key); err != nil {
 			return err
@@ -47,6 +49,11 @@ func (ev *evaluation) checkWrite(r *api.Request) error {
 	}
 	ev.writes = append(ev.writes, w)
 	return nil
+}
+
+// mayHaveLaid reports whether the transaction may have intents already.
+func (ev *evaluation) mayHaveLaid() bool {
+	return ev.ba.Txn != nil && !ev.ba.NoIntents
 }
 
 // checkHeld fails when a lock that the transaction counts on was lost, with the
@@ -119,7 +126,7 @@ func (ev *evaluation) checkExpect(r *api.Request, h *mvcc.Head) error {
 		}
 	case api.ExpectFresh:
 		if invariants {
-			assert(!h.Live && h.Intent == nil, "a fresh key exists: %q", r.Key)
+			assert(!h.Live && (h.Intent == nil || ev.mayHaveLaid()), "a fresh key exists: %q", r.Key)
 		}
 	default:
 		// A blind write over a version that the snapshot does not show: the first
