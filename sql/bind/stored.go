@@ -74,7 +74,7 @@ func Stored(kind StoredKind, n ast.Node, table *catalog.Table, want types.Type, 
 }
 
 func shown(c *catalog.Column, id plan.ColID) column {
-	return column{name: c.Name, id: id, typ: c.Type, hidden: c.Hidden}
+	return column{name: c.Name, id: id, typ: c.Type, hidden: c.Hidden || !c.State.Readable()}
 }
 
 // defaultColumnError says what a column in a DEFAULT means.

@@ -14,6 +14,12 @@ func (s *scan) exprText(d catalog.Descriptor, e *catalog.Expr) string {
 	return exprText(s.Resolver, d, e, false)
 }
 
+// ExprText prints a stored expression of a relation so that it can be read again,
+// with the names that things have now.
+func ExprText(r *catalog.SessionResolver, d catalog.Descriptor, e *catalog.Expr) string {
+	return exprText(r, d, e, false)
+}
+
 func exprText(r *catalog.SessionResolver, d catalog.Descriptor, e *catalog.Expr, pretty bool) string {
 	if e == nil {
 		return ""
