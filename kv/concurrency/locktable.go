@@ -36,6 +36,7 @@ type holder struct {
 	strength api.LockStrength
 	// replicated marks the lock that an intent is.
 	replicated bool
+	place      int // of the lock in the owner's list
 }
 
 // lockOwner is a transaction that holds locks here.
@@ -230,7 +231,7 @@ func (t *lockTable) hold(l *lock, txn *api.TxnMeta, s api.LockStrength, replicat
 		h.replicated = h.replicated || replicated
 		return
 	}
-	l.holders = append(l.holders, holder{o, s, replicated})
+	l.holders = append(l.holders, holder{o, s, replicated, len(o.locks)})
 	o.locks = append(o.locks, l)
 }
 
@@ -308,18 +309,11 @@ func (t *lockTable) lockedByOther(key []byte, hash uint64, id ids.TxnID, s api.L
 // unhold removes a holder without waking anybody.
 func (t *lockTable) unhold(l *lock, id ids.TxnID) bool {
 	for i := range l.holders {
-		if o := l.holders[i].owner; o.txn.ID == id {
+		if o, place := l.holders[i].owner, l.holders[i].place; o.txn.ID == id {
 			last := len(l.holders) - 1
 			l.holders[i], l.holders[last] = l.holders[last], holder{}
 			l.holders = l.holders[:last]
-			for j, held := range o.locks {
-				if held == l {
-					n := len(o.locks) - 1
-					o.locks[j], o.locks[n] = o.locks[n], nil
-					o.locks = o.locks[:n]
-					break
-				}
-			}
+			o.forget(place)
 			if len(o.locks) == 0 {
 				t.dropOwner(o)
 			}
@@ -327,6 +321,18 @@ func (t *lockTable) unhold(l *lock, id ids.TxnID) bool {
 		}
 	}
 	return false
+}
+
+// forget takes the lock at a place out of the owner's list; the last one moves
+// there.
+func (o *lockOwner) forget(place int) {
+	n := len(o.locks) - 1
+	if moved := o.locks[n]; place < n {
+		o.locks[place] = moved
+		moved.holder(o.txn.ID).place = place
+	}
+	o.locks[n] = nil
+	o.locks = o.locks[:n]
 }
 
 func (t *lockTable) dropOwner(o *lockOwner) {

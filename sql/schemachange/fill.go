@@ -1,6 +1,7 @@
 package schemachange
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -13,14 +14,24 @@ import (
 	"github.com/pamirdb/pamir/sql/rowenc"
 	"github.com/pamirdb/pamir/sql/types"
 	"github.com/pamirdb/pamir/sql/vec"
+	"golang.org/x/sync/errgroup"
 )
 
-// fillRows is how many rows are read, and entered into an index, at a time.
-const fillRows = 2000
+const (
+	// fillRows is how many rows are read, and entered into an index, at a time.
+	fillRows = 2000
+	// fillBytes bounds a transaction of entries so that it commits in one phase:
+	// one proposal, without intents that somebody had to resolve.
+	fillBytes = 128 << 10
+	// fillWriters is how many of them are under way at a time.
+	fillWriters = 4
+)
 
 // filler enters the rows of a table into indexes that are new to it.
 type filler struct {
 	*Env
+	writers  *errgroup.Group // nil if the entries belong to the statement's transaction
+	ctx      context.Context // of the writers
 	from, to *catalog.Table
 	targets  []*fillTarget
 	decoder  *rowenc.Decoder
@@ -35,8 +46,15 @@ type fillTarget struct {
 	enc     *rowenc.IndexEncoder
 	program *expr.Instance // the index's expressions, then its predicate
 	exprs   []int          // key part of each expression
-	batch   kv.Batch
-	rows    []keyValues // of the batch's requests
+	entries
+}
+
+// entries are requests for one index, and for a unique one the values of their
+// keys.
+type entries struct {
+	batch kv.Batch
+	rows  []keyValues
+	bytes int
 }
 
 // keyValues are an index key's parts, for the error that names them.
@@ -72,7 +90,17 @@ func (e *Env) fill(from, to *catalog.Table) error {
 	if f.decoder, err = rowenc.NewDecoder(from, from.PrimaryIndex(), want); err != nil {
 		return err
 	}
-	return f.scan()
+	if !f.Alone {
+		return f.scan()
+	}
+	f.writers, f.ctx = errgroup.WithContext(f.Ctx)
+	f.writers.SetLimit(fillWriters)
+	err = f.scan()
+	// A writer's error is the cause, and the scan's is that it was cancelled.
+	if werr := f.writers.Wait(); werr != nil {
+		return werr
+	}
+	return err
 }
 
 func (f *filler) target(x *catalog.Index) (*fillTarget, error) {
@@ -162,8 +190,6 @@ func (f *filler) enterIndex(t *fillTarget, batch *vec.Batch) error {
 			return err
 		}
 	}
-	t.batch.Reset()
-	t.rows = t.rows[:0]
 	exprs := make([]types.Datum, len(t.x.Columns))
 	for i := range batch.N {
 		for k, part := range t.exprs {
@@ -192,10 +218,13 @@ func (f *filler) enterIndex(t *fillTarget, batch *vec.Batch) error {
 		if t.x.Unique {
 			t.rows = append(t.rows, f.keyOf(t.x, exprs))
 		}
-		t.batch.Put(t.enc.AppendKey(nil, f.row, exprs), t.enc.AppendValue(nil, f.row), expect)
-	}
-	if len(t.batch.Requests) == 0 {
-		return nil
+		key, value := t.enc.AppendKey(nil, f.row, exprs), t.enc.AppendValue(nil, f.row)
+		t.batch.Put(key, value, expect)
+		if t.bytes += len(key) + len(value); t.bytes >= fillBytes {
+			if err := f.write(t); err != nil {
+				return err
+			}
+		}
 	}
 	return f.write(t)
 }
@@ -204,22 +233,35 @@ func (f *filler) enterIndex(t *fillTarget, batch *vec.Batch) error {
 // in it must see them, else in transactions of their own, which keeps the size
 // of a large table out of one transaction. Nobody else knows the storage yet.
 func (f *filler) write(t *fillTarget) error {
-	var err error
-	if f.Alone {
-		err = f.DB.Run(f.Ctx, kv.TxnOptions{}, func(txn kv.Txn) error {
-			b := t.batch
-			b.Responses, b.Commit = nil, true
-			return txn.Send(f.Ctx, &b)
-		})
-	} else {
-		err = f.Txn.Send(f.Ctx, &t.batch)
+	e := t.entries
+	t.entries = entries{}
+	if len(e.batch.Requests) == 0 {
+		return nil
 	}
+	if f.writers == nil {
+		return f.duplicate(t.x, &e, f.Txn.Send(f.Ctx, &e.batch))
+	}
+	if err := f.ctx.Err(); err != nil {
+		return err
+	}
+	f.writers.Go(func() error {
+		return f.duplicate(t.x, &e, f.DB.Run(f.ctx, kv.TxnOptions{}, func(txn kv.Txn) error {
+			b := e.batch
+			b.Responses, b.Commit = nil, true
+			return txn.Send(f.ctx, &b)
+		}))
+	})
+	return nil
+}
+
+// duplicate says which values are there twice, if that is the error.
+func (f *filler) duplicate(x *catalog.Index, entries *entries, err error) error {
 	var dup *api.ConditionFailedError
 	if errors.As(err, &dup) {
-		e := types.Errorf(types.CodeUniqueViolation, "could not create unique index \"%s\"", t.x.Name)
-		e.Schema, e.Table, e.Constraint = f.schemaName(f.to.Schema), f.to.Name, t.x.Name
-		if dup.Index >= 0 && dup.Index < len(t.rows) {
-			e.Detail = f.duplicated(t.x, t.rows[dup.Index])
+		e := types.Errorf(types.CodeUniqueViolation, "could not create unique index \"%s\"", x.Name)
+		e.Schema, e.Table, e.Constraint = f.schemaName(f.to.Schema), f.to.Name, x.Name
+		if dup.Index >= 0 && dup.Index < len(entries.rows) {
+			e.Detail = f.duplicated(x, entries.rows[dup.Index])
 		}
 		return e
 	}
