@@ -95,7 +95,7 @@ func NewCluster(o Options) *Cluster {
 		o.MaxOffset = 250 * time.Millisecond
 	}
 	if o.FlushWrites {
-		o.Limits.FlushWrites = 1
+		o.Limits.FlushWrites, o.Limits.BulkWrites = 1, 2
 	}
 	c := &Cluster{opts: o, eng: engine.OpenMemory(), net: rpc.NewMemNetwork(), byID: map[ids.RangeID]*memRange{}}
 	for i := range o.Nodes {

@@ -39,6 +39,9 @@ type Limits struct {
 	// InFlightWrites is how many writes a staging record may list; a larger commit
 	// lays its intents first.
 	InFlightWrites int
+	// BulkWrites is how many writes of one batch are laid at once, past the
+	// buffer, if the transaction is too large for one batch anyway.
+	BulkWrites int
 }
 
 func (l Limits) withDefaults() Limits {
@@ -46,7 +49,7 @@ func (l Limits) withDefaults() Limits {
 		v *int
 		n int
 	}{{&l.FlushBytes, 4 << 20}, {&l.FlushWrites, 100_000}, {&l.CarryBytes, 64 << 10},
-		{&l.BatchBytes, 256 << 10}, {&l.InFlightWrites, 512}} {
+		{&l.BatchBytes, 256 << 10}, {&l.InFlightWrites, 512}, {&l.BulkWrites, 128}} {
 		if *d.v == 0 {
 			*d.v = d.n
 		}

@@ -8,8 +8,14 @@ import (
 	"github.com/pamirdb/pamir/kv/api"
 )
 
-// write buffers the writes b.Requests[i:j] after checking what they require.
+// write buffers the writes b.Requests[i:j] after checking what they require, or
+// lays them at once if they are too many to wait for the commit.
 func (t *Txn) write(ctx context.Context, b *kv.Batch, i, j int) error {
+	if t.isBulk(b, i, j) {
+		if done, err := t.writeBulk(ctx, b, i, j); done || err != nil {
+			return err
+		}
+	}
 	// A batch that commits takes its conditions with it. With intents laid the
 	// expected absence is about them too, and is checked here.
 	late := b.Commit && t.flushed() == 0
@@ -166,7 +172,7 @@ func (t *Txn) layIntents(ctx context.Context, list []*pending) error {
 		if len(reqs) == 0 {
 			return nil
 		}
-		if err := t.layBatch(ctx, reqs, owners); err != nil {
+		if err := t.layBatch(ctx, reqs, func(i int) int32 { return owners[i].index }); err != nil {
 			return err
 		}
 		list = owners
@@ -174,15 +180,16 @@ func (t *Txn) layIntents(ctx context.Context, list []*pending) error {
 	return nil
 }
 
-// layBatch sends intents until they are laid.
-func (t *Txn) layBatch(ctx context.Context, reqs []api.Request, owners []*pending) error {
+// layBatch sends intents until they are laid. index tells a request's place in
+// the caller's batch, or -1.
+func (t *Txn) layBatch(ctx context.Context, reqs []api.Request, index func(i int) int32) error {
 	for {
 		at := t.meta.Load().ReadTS
 		err := t.sendWrites(ctx, reqs)
 		if err == nil {
 			return nil
 		}
-		err = conditionOf(err, reqs, func(i int) int32 { return owners[i].index })
+		err = conditionOf(err, reqs, index)
 		if err := t.absorb(ctx, err, at); err != nil {
 			return err
 		}
@@ -205,11 +212,20 @@ func (t *Txn) noteIntents(list []*pending) {
 
 // sendWrites sends a batch of intents and takes over its timestamp.
 func (t *Txn) sendWrites(ctx context.Context, reqs []api.Request) error {
+	br, err := t.db.cfg.Ranges.Send(ctx, t.writesBatch(reqs))
+	return t.noteLaid(br, err)
+}
+
+func (t *Txn) writesBatch(reqs []api.Request) *api.BatchRequest {
 	ba := t.newBatch()
 	ba.NoIntents = false // a retry meets the intents of the first try
 	ba.Requests = reqs
 	ba.ReadSeq = t.readSeq(0)
-	br, err := t.db.cfg.Ranges.Send(ctx, ba)
+	return ba
+}
+
+// noteLaid takes over what a batch of intents was answered.
+func (t *Txn) noteLaid(br *api.BatchResponse, err error) error {
 	if err != nil {
 		t.doubtful = true
 		return err
