@@ -412,7 +412,18 @@ func (q *query) field(e expr.Expr, name string) (expr.Expr, error) {
 const maxDimensions = 6
 
 func (q *query) subscript(arg expr.Expr, inds []ast.Node) (expr.Expr, error) {
-	t := arg.Type()
+	s, err := q.subscripts(inds, arg.Type(), expr.LocationOf(arg), false)
+	if err != nil {
+		return nil, err
+	}
+	s.Arg = arg
+	return s, nil
+}
+
+// subscripts binds the subscripts of a value of type t; the result's Typ is that
+// of the part they take. In a jsonb value that is assigned to, the type of a
+// subscript tells keys from positions.
+func (q *query) subscripts(inds []ast.Node, t types.Type, loc int, assign bool) (*expr.Subscript, error) {
 	elem := types.ElemOf(t.OID)
 	key, result := types.Int4Type, types.Type{OID: elem, Mod: t.Mod}
 	switch {
@@ -420,26 +431,29 @@ func (q *query) subscript(arg expr.Expr, inds []ast.Node) (expr.Expr, error) {
 		key, result = types.TextType, types.JSONBType
 	case elem == 0:
 		return nil, types.Errorf(types.CodeDatatypeMismatch, "cannot subscript type %s because it does not support subscripting",
-			types.Format(t.OID, -1)).At(expr.LocationOf(arg))
+			types.Format(t.OID, -1)).At(loc)
 	}
 	if len(inds) > maxDimensions && elem != 0 {
 		return nil, types.Errorf(types.CodeProgramLimitExceeded, "number of array dimensions (%d) exceeds the maximum allowed (%d)", len(inds), maxDimensions)
 	}
-	s := &expr.Subscript{Arg: arg, Typ: result, Location: expr.LocationOf(arg)}
+	s := &expr.Subscript{Typ: result, Location: loc}
 	slice := false
 	for _, n := range inds {
 		slice = slice || n.(*ast.A_Indices).IsSlice
+	}
+	if slice && t.OID == types.JSONBOID {
+		return nil, noSlices(inds)
 	}
 	if slice {
 		s.Typ = t
 	}
 	for _, n := range inds {
 		ix := n.(*ast.A_Indices)
-		lo, err := q.index(ix.Lidx, key)
+		lo, err := q.index(ix.Lidx, key, assign)
 		if err != nil {
 			return nil, err
 		}
-		up, err := q.index(ix.Uidx, key)
+		up, err := q.index(ix.Uidx, key, assign)
 		if err != nil {
 			return nil, err
 		}
@@ -454,7 +468,19 @@ func (q *query) subscript(arg expr.Expr, inds []ast.Node) (expr.Expr, error) {
 	return s, nil
 }
 
-func (q *query) index(n ast.Node, t types.Type) (expr.Expr, error) {
+func noSlices(inds []ast.Node) error {
+	loc := -1
+	for _, n := range inds {
+		if ix := n.(*ast.A_Indices); ix.IsSlice && loc < 0 {
+			if loc = locationOf(ix.Uidx); ix.Uidx == nil {
+				loc = locationOf(ix.Lidx)
+			}
+		}
+	}
+	return types.Errorf(types.CodeDatatypeMismatch, "jsonb subscript does not support slices").At(position(loc))
+}
+
+func (q *query) index(n ast.Node, t types.Type, assign bool) (expr.Expr, error) {
 	if n == nil {
 		return nil, nil
 	}
@@ -463,9 +489,16 @@ func (q *query) index(n ast.Node, t types.Type) (expr.Expr, error) {
 		return nil, err
 	}
 	if t.OID == types.TextOID && e.Type().OID == types.Int4OID {
+		if assign {
+			return e, nil
+		}
 		return q.b.coerce(e, t, pgfacts.Assignment, "", -1)
 	}
-	return q.b.coerce(e, t, pgfacts.Assignment, "array subscript", expr.LocationOf(e)-1)
+	r, err := q.b.coerce(e, t, pgfacts.Assignment, "", expr.LocationOf(e)-1)
+	if t.OID == types.Int4OID && types.CodeOf(err) == types.CodeCannotCoerce {
+		return nil, types.Errorf(types.CodeDatatypeMismatch, "array subscript must have type integer").At(expr.LocationOf(e))
+	}
+	return r, err
 }
 
 func (q *query) cast(n *ast.TypeCast) (expr.Expr, error) {

@@ -45,12 +45,12 @@ func (b *binder) insert(parent *query, s *ast.InsertStmt) (*relation, error) {
 }
 
 // insertColumns resolves the column list; without one it is all columns.
-func (w *writer) insertColumns(s *ast.InsertStmt) ([]*catalog.Column, error) {
-	var cols []*catalog.Column
+func (w *writer) insertColumns(s *ast.InsertStmt) ([]place, error) {
+	var cols []place
 	if len(s.Cols) == 0 {
 		for i := range w.table.Columns {
 			if c := &w.table.Columns[i]; c.State.Readable() && !c.Hidden {
-				cols = append(cols, c)
+				cols = append(cols, place{col: c, typ: c.Type, loc: -1})
 			}
 		}
 		return cols, nil
@@ -60,19 +60,14 @@ func (w *writer) insertColumns(s *ast.InsertStmt) ([]*catalog.Column, error) {
 		if !ok {
 			return nil, unsupported(n, -1)
 		}
-		if len(rt.Indirection) > 0 {
-			return nil, types.Errorf(types.CodeFeatureNotSupported, "assignment to parts of a column is not supported").At(position(rt.Location))
+		pl, err := w.place(rt)
+		if err != nil {
+			return nil, err
 		}
-		c, ok := w.table.ColumnByName(rt.Name)
-		if !ok {
-			return nil, undefinedTarget(rt.Name, w.table.Name, rt.Location)
+		if pl.twice(cols) {
+			return nil, types.Errorf(types.CodeDuplicateColumn, "column \"%s\" specified more than once", rt.Name).At(position(rt.Location))
 		}
-		for _, o := range cols {
-			if o == c {
-				return nil, types.Errorf(types.CodeDuplicateColumn, "column \"%s\" specified more than once", rt.Name).At(position(rt.Location))
-			}
-		}
-		cols = append(cols, c)
+		cols = append(cols, pl)
 	}
 	return cols, nil
 }
@@ -83,13 +78,13 @@ func tooMany(loc int) error {
 
 // insertSource binds the rows to insert: w.m.Input and the Set of the columns
 // that they give.
-func (w *writer) insertSource(s *ast.InsertStmt, cols []*catalog.Column) error {
+func (w *writer) insertSource(s *ast.InsertStmt, cols []place) error {
 	sel, _ := s.SelectStmt.(*ast.SelectStmt)
 	switch {
 	case s.SelectStmt == nil: // DEFAULT VALUES
 		w.m.Input = oneRow()
-		for _, c := range cols {
-			if err := w.setDefault(c); err != nil {
+		for _, pl := range cols {
+			if err := w.setDefault(pl.col); err != nil {
 				return err
 			}
 		}
@@ -109,19 +104,29 @@ func (w *writer) insertSource(s *ast.InsertStmt, cols []*catalog.Column) error {
 	if err := w.fewer(s, len(rel.cols), cols, -1); err != nil {
 		return err
 	}
+	p := planter{b: w.b, node: rel.node}
 	for i, c := range rel.cols {
-		e, err := w.assign(w.b.unknownSource(rel.node, c), cols[i], c.loc-1)
+		e, err := w.assignTo(w.b.unknownSource(rel.node, c), cols[i], c.loc-1)
 		if err != nil {
 			return err
 		}
-		w.set(cols[i], e)
+		w.put(&p, cols[i], e)
 	}
-	w.m.Input = rel.node
+	w.m.Input = p.node
 	return nil
 }
 
 func (w *writer) set(c *catalog.Column, e expr.Expr) {
 	w.m.Set = append(w.m.Set, plan.Assign{Column: c.ID, Expr: e})
+}
+
+// put gives a place of a new row its value. Subqueries in subscripts are computed
+// above the source.
+func (w *writer) put(p *planter, pl place, e expr.Expr) {
+	if pl.part != nil {
+		pl.part = p.plant(pl.part).(*expr.Subscript)
+	}
+	w.m.Set = pl.store(w.m.Set, e, &expr.Const{Typ: pl.col.Type})
 }
 
 func (w *writer) setDefault(c *catalog.Column) error {
@@ -136,7 +141,7 @@ func (w *writer) setDefault(c *catalog.Column) error {
 }
 
 // fewer checks a source with fewer columns than the list names.
-func (w *writer) fewer(s *ast.InsertStmt, n int, cols []*catalog.Column, loc int) error {
+func (w *writer) fewer(s *ast.InsertStmt, n int, cols []place, loc int) error {
 	if len(s.Cols) > 0 && n < len(cols) {
 		if rt, ok := s.Cols[n].(*ast.ResTarget); ok {
 			loc = rt.Location
@@ -146,7 +151,7 @@ func (w *writer) fewer(s *ast.InsertStmt, n int, cols []*catalog.Column, loc int
 	return nil
 }
 
-func (w *writer) insertValues(s *ast.InsertStmt, sel *ast.SelectStmt, cols []*catalog.Column) error {
+func (w *writer) insertValues(s *ast.InsertStmt, sel *ast.SelectStmt, cols []place) error {
 	w.clause = clauseValues
 	// The target table cannot be named in its new rows; errors may name it.
 	target := w.rowItem(w.alias, w.m.Row)
@@ -173,22 +178,27 @@ func (w *writer) insertValues(s *ast.InsertStmt, sel *ast.SelectStmt, cols []*ca
 	}
 	outs := make([]plan.Column, 0, width)
 	var used [][]expr.Expr
+	var given []place
 	for i := 0; i < width; i++ {
-		c := cols[i]
-		if c.Generated != nil {
+		pl := cols[i]
+		if pl.col.Generated != nil {
 			continue // only DEFAULT got this far
 		}
-		id := w.b.newCol(c.Name, c.Type)
-		outs = append(outs, plan.Column{ID: id, Name: c.Name, Type: c.Type})
+		id := w.b.newCol(pl.col.Name, pl.typ)
+		outs = append(outs, plan.Column{ID: id, Name: pl.col.Name, Type: pl.typ})
 		used = append(used, columns[i])
-		w.set(c, w.b.ref(id, c.Type))
+		given = append(given, pl)
 	}
-	w.m.Input = w.b.valuesNode(used, len(sel.ValuesLists), outs)
+	p := planter{b: w.b, node: w.b.valuesNode(used, len(sel.ValuesLists), outs)}
+	for i, pl := range given {
+		w.put(&p, pl, w.b.ref(outs[i].ID, pl.typ))
+	}
+	w.m.Input = p.node
 	return nil
 }
 
 // valuesRow binds one row of VALUES into columns.
-func (w *writer) valuesRow(s *ast.InsertStmt, items []ast.Node, cols []*catalog.Column, columns [][]expr.Expr, rows int) error {
+func (w *writer) valuesRow(s *ast.InsertStmt, items []ast.Node, cols []place, columns [][]expr.Expr, rows int) error {
 	for i, n := range items {
 		if i >= len(cols) {
 			e, err := w.expr(n)
@@ -197,10 +207,13 @@ func (w *writer) valuesRow(s *ast.InsertStmt, items []ast.Node, cols []*catalog.
 			}
 			return tooMany(expr.LocationOf(e))
 		}
-		c := cols[i]
+		pl, c := cols[i], cols[i].col
 		var e expr.Expr
 		var err error
 		if _, ok := n.(*ast.SetToDefault); ok {
+			if err := pl.whole(); err != nil {
+				return err
+			}
 			e, err = w.defaultOf(c)
 			if c.Generated != nil {
 				e = &expr.Const{Typ: c.Type}
@@ -210,7 +223,7 @@ func (w *writer) valuesRow(s *ast.InsertStmt, items []ast.Node, cols []*catalog.
 				return err
 			}
 			if e, err = w.expr(n); err == nil {
-				e, err = w.assign(e, c, -1)
+				e, err = w.assignTo(e, pl, -1)
 			}
 		}
 		if err != nil {
@@ -239,13 +252,14 @@ func (w *writer) writable(c *catalog.Column, o ast.OverridingKind) error {
 }
 
 // insertDefaults sets the columns that the source does not give.
-func (w *writer) insertDefaults(s *ast.InsertStmt, cols []*catalog.Column) error {
+func (w *writer) insertDefaults(s *ast.InsertStmt, cols []place) error {
 	given := make(map[catalog.ColumnID]int, len(w.m.Set))
 	for i, a := range w.m.Set {
 		given[a.Column] = i
 	}
 	if s.Override == ast.OVERRIDING_USER_VALUE {
-		for _, c := range cols {
+		for _, pl := range cols {
+			c := pl.col
 			if i, ok := given[c.ID]; ok && c.Identity != catalog.NoIdentity {
 				e, err := w.defaultOf(c)
 				if err != nil {
@@ -292,7 +306,7 @@ func (w *writer) onConflict(n *ast.OnConflictClause) error {
 	saved := w.items
 	w.items = []*item{w.rowItem(w.alias, oc.Existing), excluded}
 	defer func() { w.items = saved }()
-	set, input, err := w.assignments(w.replaceAll(n.TargetList), oneRow())
+	set, input, err := w.assignments(w.replaceAll(n.TargetList), oneRow(), oc.Existing)
 	if err != nil {
 		return err
 	}

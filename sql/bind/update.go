@@ -81,7 +81,7 @@ func (b *binder) update(parent *query, s *ast.UpdateStmt) (*relation, error) {
 	if node, err = w.where(s.WhereClause, node); err != nil {
 		return nil, err
 	}
-	if w.m.Set, w.m.Input, err = w.assignments(s.TargetList, node); err != nil {
+	if w.m.Set, w.m.Input, err = w.assignments(s.TargetList, node, w.m.Old); err != nil {
 		return nil, err
 	}
 	w.m.Row = w.newRow()
@@ -126,46 +126,68 @@ func (b *binder) delete(parent *query, s *ast.DeleteStmt) (*relation, error) {
 	return with(rel), nil
 }
 
-// assignments binds a SET list; subqueries in it are computed above node.
-func (w *writer) assignments(ns []ast.Node, node plan.Node) ([]plan.Assign, plan.Node, error) {
+// assignments binds a SET list; subqueries in it are computed above node. old is
+// the row whose columns are changed in part.
+func (w *writer) assignments(ns []ast.Node, node plan.Node, old []plan.ColID) ([]plan.Assign, plan.Node, error) {
 	saved := w.clause
 	w.clause = clauseUpdate
 	defer func() { w.clause = saved }()
 	p := planter{b: w.b, node: node}
 	var out []plan.Assign
+	var done []place
 	multi := make(map[int][]expr.Expr)
 	for _, n := range ns {
 		rt, ok := n.(*ast.ResTarget)
 		if !ok {
 			return nil, nil, unsupported(n, -1)
 		}
-		c, err := w.setTarget(rt, out)
+		pl, err := w.place(rt)
 		if err != nil {
 			return nil, nil, err
 		}
-		var e expr.Expr
-		switch v := rt.Val.(type) {
-		case *ast.SetToDefault:
-			if c.Generated != nil {
-				continue
-			}
-			e, err = w.defaultOf(c)
-		case *ast.MultiAssignRef:
-			e, err = w.multiAssign(v, c, multi)
-		default:
-			if err := w.updatable(c); err != nil {
-				return nil, nil, err
-			}
-			if e, err = w.expr(v); err == nil {
-				e, err = w.assign(e, c, -1)
-			}
+		if pl.twice(done) {
+			return nil, nil, types.Errorf(types.CodeSyntaxError, "multiple assignments to same column \"%s\"", pl.col.Name)
 		}
+		done = append(done, pl)
+		e, err := w.assigned(rt.Val, pl, multi)
 		if err != nil {
 			return nil, nil, err
 		}
-		out = append(out, plan.Assign{Column: c.ID, Expr: p.plant(e)})
+		if e == nil {
+			continue
+		}
+		if pl.part != nil {
+			pl.part = p.plant(pl.part).(*expr.Subscript)
+		}
+		was := w.b.ref(old[w.table.Ordinal(pl.col.ID)], pl.col.Type)
+		out = pl.store(out, p.plant(e), was)
 	}
 	return out, p.node, nil
+}
+
+// assigned binds what a SET list gives one place; nothing for DEFAULT of a
+// generated column.
+func (w *writer) assigned(n ast.Node, pl place, multi map[int][]expr.Expr) (expr.Expr, error) {
+	switch v := n.(type) {
+	case *ast.SetToDefault:
+		if pl.col.Generated != nil {
+			return nil, nil
+		}
+		if err := pl.whole(); err != nil {
+			return nil, err
+		}
+		return w.defaultOf(pl.col)
+	case *ast.MultiAssignRef:
+		return w.multiAssign(v, pl, multi)
+	}
+	if err := w.updatable(pl.col); err != nil {
+		return nil, err
+	}
+	e, err := w.expr(n)
+	if err != nil {
+		return nil, err
+	}
+	return w.assignTo(e, pl, -1)
 }
 
 func (w *writer) updatable(c *catalog.Column) error {
@@ -180,25 +202,9 @@ func (w *writer) updatable(c *catalog.Column) error {
 	return nil
 }
 
-func (w *writer) setTarget(rt *ast.ResTarget, done []plan.Assign) (*catalog.Column, error) {
-	if len(rt.Indirection) > 0 {
-		return nil, types.Errorf(types.CodeFeatureNotSupported, "assignment to parts of a column is not supported").At(position(rt.Location))
-	}
-	c, ok := w.table.ColumnByName(rt.Name)
-	if !ok {
-		return nil, undefinedTarget(rt.Name, w.table.Name, rt.Location)
-	}
-	for _, a := range done {
-		if a.Column == c.ID {
-			return nil, types.Errorf(types.CodeSyntaxError, "multiple assignments to same column \"%s\"", c.Name)
-		}
-	}
-	return c, nil
-}
-
 // multiAssign binds one column of (a, b) = (...).
-func (w *writer) multiAssign(v *ast.MultiAssignRef, c *catalog.Column, multi map[int][]expr.Expr) (expr.Expr, error) {
-	if err := w.updatable(c); err != nil {
+func (w *writer) multiAssign(v *ast.MultiAssignRef, pl place, multi map[int][]expr.Expr) (expr.Expr, error) {
+	if err := w.updatable(pl.col); err != nil {
 		return nil, err
 	}
 	switch src := v.Source.(type) {
@@ -208,13 +214,16 @@ func (w *writer) multiAssign(v *ast.MultiAssignRef, c *catalog.Column, multi map
 		}
 		arg := src.Args[v.Colno-1]
 		if _, ok := arg.(*ast.SetToDefault); ok {
-			return w.defaultOf(c)
+			if err := pl.whole(); err != nil {
+				return nil, err
+			}
+			return w.defaultOf(pl.col)
 		}
 		e, err := w.expr(arg)
 		if err != nil {
 			return nil, err
 		}
-		return w.assign(e, c, -1)
+		return w.assignTo(e, pl, -1)
 	case *ast.SubLink:
 		fields, ok := multi[src.Location]
 		if !ok {
@@ -232,7 +241,7 @@ func (w *writer) multiAssign(v *ast.MultiAssignRef, c *catalog.Column, multi map
 			// The grammar repeats the source for each column; it is run once.
 			multi[src.Location] = fields
 		}
-		return w.assign(fields[v.Colno-1], c, -1)
+		return w.assignTo(fields[v.Colno-1], pl, -1)
 	}
 	return nil, types.Errorf(types.CodeFeatureNotSupported, "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression")
 }

@@ -103,7 +103,7 @@ func (s *subscriptNode) eval(in *Instance, sel []int32, n int) (*vec.Vector, err
 
 func (s *subscriptNode) one(v *vec.Vector, up, lo []*vec.Vector, asg *vec.Vector, i int) (types.Datum, error) {
 	if asg != nil {
-		return s.assignOne(v, up, asg, i)
+		return s.assignOne(v, up, lo, asg, i)
 	}
 	if v.IsNull(i) {
 		return types.Null, nil
@@ -221,37 +221,4 @@ func collectSlice(a *types.Array, f types.FlatArray, from, to []int, d, at int) 
 			a.Elems = append(a.Elems, f.At(p))
 		}
 	}
-}
-
-// assignOne replaces one element of a one-dimensional array, which grows as
-// needed.
-func (s *subscriptNode) assignOne(v *vec.Vector, up []*vec.Vector, asg *vec.Vector, i int) (types.Datum, error) {
-	if s.slice || s.jsonb || len(up) != 1 {
-		return types.Null, types.Errorf(types.CodeFeatureNotSupported, "assignment to slices, jsonb and multidimensional arrays is not supported")
-	}
-	if up[0].IsNull(i) {
-		return types.Null, types.Errorf(types.CodeNullValueNotAllowed, "array subscript in assignment must not be null")
-	}
-	a := types.Array{Elem: s.elem}
-	if !v.IsNull(i) {
-		a = types.DecodeArray(v.Bytes(i))
-	}
-	sub := up[0].Int(i)
-	if len(a.Dims) == 0 {
-		a.Dims, a.Lower = []int32{0}, []int32{int32(sub)}
-	}
-	k := sub - int64(a.Lower[0])
-	if k > 1<<24 || k < -(1<<24) {
-		return types.Null, types.Errorf(types.CodeProgramLimitExceeded, "array size exceeds the maximum allowed")
-	}
-	if k < 0 {
-		a.Elems = append(make([]types.Datum, -k), a.Elems...)
-		a.Lower[0], k = int32(sub), 0
-	}
-	for int64(len(a.Elems)) <= k {
-		a.Elems = append(a.Elems, types.Null)
-	}
-	a.Elems[k] = asg.Datum(i)
-	a.Dims[0] = int32(len(a.Elems))
-	return types.ArrayDatum(a), nil
 }

@@ -101,7 +101,11 @@ func (p *printer) rare(e Scalar) string {
 	case *expr.FieldSelect:
 		return "(" + p.scalar(n.Arg) + ")." + n.Name
 	case *expr.Subscript:
-		return p.scalar(n.Arg) + "[" + p.scalars(n.Upper, "][") + "]"
+		text := p.scalar(n.Arg) + "[" + p.scalars(n.Upper, "][") + "]"
+		if n.Assign != nil {
+			text = "(" + text + " := " + p.scalar(n.Assign) + ")"
+		}
+		return text
 	case *expr.SQLValueFunction:
 		return [...]string{"CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP",
 			"CURRENT_ROLE", "CURRENT_USER", "SESSION_USER", "CURRENT_CATALOG", "CURRENT_SCHEMA"}[n.Func]
