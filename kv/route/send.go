@@ -60,7 +60,7 @@ func (r *Router) redirect(ctx context.Context, e *entry, target ids.NodeID, trie
 	switch {
 	case errors.As(err, &mismatch):
 		r.stats.redirects.Add(1)
-		return 0, r.correct(ctx, e, mismatch, tries)
+		return 0, r.correct(ctx, e, mismatch, tries, ba.Requests[0].Key)
 	case errors.As(err, &holder):
 		r.stats.redirects.Add(1)
 		if next := hint(e, holder); next != 0 && next != target && r.alive(next) {
@@ -90,14 +90,16 @@ func (r *Router) redirect(ctx context.Context, e *entry, target ids.NodeID, trie
 	return r.firstChoice(e, r.cfg.Node()), nil
 }
 
-// correct takes over what a replica knows of the ranges where we expected e. A
-// replica that knows nothing newer is itself behind, or the meta range is: then
-// a fresh lookup after a pause decides.
-func (r *Router) correct(ctx context.Context, e *entry, m *api.RangeMismatchError, tries *attempts) error {
+// correct takes over what a replica knows of the ranges where we expected e. If
+// it does not know the one that holds the batch's first key, it is itself behind,
+// or that range is about to open after a split and the meta range has not heard
+// of it: then a fresh lookup after a pause decides.
+func (r *Router) correct(ctx context.Context, e *entry, m *api.RangeMismatchError, tries *attempts, first api.Key) error {
 	r.cache.evict(e)
 	news := false
-	for _, d := range m.Descs {
-		news = news || d.RangeID != e.desc.RangeID || d.Generation > e.desc.Generation
+	for i := range m.Descs {
+		d := &m.Descs[i]
+		news = news || d.Contains(first) && (d.RangeID != e.desc.RangeID || d.Generation > e.desc.Generation)
 	}
 	r.cache.insert(m.Descs...)
 	if !news {

@@ -34,6 +34,11 @@ func (r *Replica) split(ctx context.Context, key api.Key) error {
 		return err
 	}
 	rightBytes, rightKeys := r.measure(key)
+	// The right half opens once the split is durable (splitApplied), and nobody
+	// serves its keys until then: little should be left to write at that point.
+	if err := r.store.cfg.Engine.Flush(ctx); err != nil {
+		return err
+	}
 	release, err := r.m.LatchAll(ctx)
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ func (b *binder) coerce(e expr.Expr, t types.Type, ctx pgfacts.Context, what str
 	if c.Kind == pgfacts.NoCoercion {
 		return nil, cannotCoerce(from, t, what, loc)
 	}
-	r, err := b.convert(e, c, t.OID, ctx, loc)
+	r, err := b.convert(e, c, t, ctx, loc)
 	if err != nil {
 		return nil, err
 	}
@@ -66,9 +66,9 @@ func form(ctx pgfacts.Context) expr.CoerceForm {
 	return expr.ImplicitCast
 }
 
-// convert applies one coercion, without modifier.
-func (b *binder) convert(e expr.Expr, c pgfacts.Coercion, to types.OID, ctx pgfacts.Context, loc int) (expr.Expr, error) {
-	t := types.Of(to)
+// convert applies one coercion; the modifier only if it is part of the cast.
+func (b *binder) convert(e expr.Expr, c pgfacts.Coercion, to types.Type, ctx pgfacts.Context, loc int) (expr.Expr, error) {
+	t := types.Of(to.OID)
 	switch c.Kind {
 	case pgfacts.Same:
 		return e, nil
@@ -82,10 +82,11 @@ func (b *binder) convert(e expr.Expr, c pgfacts.Coercion, to types.OID, ctx pgfa
 			return nil, types.Errorf(types.CodeInternal, "cast function %d is missing", c.Func)
 		}
 		args := []expr.Expr{e}
-		// A cast function that takes more arguments gets the modifier (none
-		// here) and whether the cast is explicit.
+		// A cast function that takes more arguments gets the modifier and
+		// whether the cast is explicit.
 		if p.NArgs > 1 {
-			args = append(args, intConst(-1))
+			args = append(args, intConst(to.Mod))
+			t = to
 		}
 		if p.NArgs > 2 {
 			args = append(args, boolConst(ctx == pgfacts.Explicit))
@@ -93,7 +94,7 @@ func (b *binder) convert(e expr.Expr, c pgfacts.Coercion, to types.OID, ctx pgfa
 		return &expr.FuncExpr{Func: c.Func, Args: args, Typ: t, Form: form(ctx), Name: p.Name,
 			Collation: collationOf(e.Type()), Location: position(loc)}, nil
 	case pgfacts.ElementWise:
-		elem, err := b.convert(&expr.CaseTest{Typ: types.Of(types.ElemOf(e.Type().OID))}, *c.Elem, types.ElemOf(to), ctx, loc)
+		elem, err := b.convert(&expr.CaseTest{Typ: types.Of(types.ElemOf(e.Type().OID))}, *c.Elem, types.Of(types.ElemOf(t.OID)), ctx, loc)
 		if err != nil {
 			return nil, err
 		}

@@ -549,7 +549,7 @@ func (p *dtParser) check(ok bool, typeName, s string) error {
 		return Errorf(CodeInvalidTimeZoneDisplacement, "time zone displacement out of range: \"%s\"", s)
 	case p.outOfRange:
 		e := Errorf(CodeDatetimeFieldOverflow, "date/time field value out of range: \"%s\"", s)
-		if p.month > 12 || p.day > 31 {
+		if p.haveDate && (p.month < 1 || p.month > 12 || p.day < 1 || p.day > 31) {
 			e.Hint = "Perhaps you need a different \"datestyle\" setting."
 		}
 		return e

@@ -157,12 +157,25 @@ func (p *intervalParser) amount() bool {
 	return p.add(num, neg, unit)
 }
 
-// bareUnit is the meaning of a number without a unit: days before a time, else
-// the last field of the modifier, else seconds.
+// bareUnit is the meaning of a number without a unit: days before a time or
+// hours, the unit of a number that follows it otherwise, and for the last one
+// that of the modifier's last field, else seconds.
 func (p *intervalParser) bareUnit(next int) byte {
-	rest := p.s[next:]
-	if rest != "" && (isDigit(rest[0]) || rest[0] == '+' || rest[0] == '-') && strings.IndexByte(rest, ':') >= 0 {
-		return unitDay
+	if rest := strings.TrimLeft(p.s[next:], "+- \t"); rest != "" && isDigit(rest[0]) {
+		rest = strings.TrimLeft(rest, "0123456789.")
+		if rest != "" && rest[0] == ':' {
+			return unitDay
+		}
+		word := strings.TrimLeft(rest, " \t")
+		end := len(word) - len(strings.TrimLeft(word, "abcdefghijklmnopqrstuvwxyz"))
+		unit, ok := intervalUnit(word[:end])
+		if !ok {
+			unit = p.bareUnit(len(p.s) - len(rest))
+		}
+		if unit == unitHour {
+			return unitDay
+		}
+		return unit
 	}
 	switch {
 	case p.fields == 0, p.fields&intervalSecond != 0:
