@@ -155,27 +155,41 @@ func (c *cleanup) resolve(ctx context.Context) error {
 	lazy := c.status == api.Committed && len(c.intents) <= lazyIntents &&
 		!slices.ContainsFunc(c.intents, func(s api.Span) bool { return s.End != nil })
 	args := &api.TxnArgs{Pushee: *c.meta, Status: c.status, Ignored: c.ignored, Lazy: lazy}
-	reqs := make([]api.Request, 0, len(c.intents))
-	for _, s := range c.intents {
-		reqs = append(reqs, api.Request{Kind: api.ResolveIntent, Key: s.Start, End: s.End, Txn: args})
-	}
-	for len(reqs) > 0 {
+	for left := c.intents; len(left) > 0; {
+		reqs := make([]api.Request, 0, len(left))
+		for _, s := range left {
+			for _, part := range c.cut(ctx, s) {
+				reqs = append(reqs, api.Request{Kind: api.ResolveIntent, Key: part.Start, End: part.End, Txn: args})
+			}
+		}
 		br, err := c.sendBatch(ctx, reqs, nil)
 		if err != nil {
 			return err
 		}
 		// What is too much for one command is left off at a key.
-		left := reqs[:0]
+		left = nil
 		for i := range reqs {
 			if r := br.Responses[i].Resume; r != nil {
-				req := reqs[i]
-				req.Key = r
-				left = append(left, req)
+				left = append(left, api.Span{Start: r, End: reqs[i].End})
 			}
 		}
-		reqs = left
 	}
 	return nil
+}
+
+// cut divides a span along the ranges, as far as they are known: each of them
+// leaves off at a key of its own, and goes on there.
+func (c *cleanup) cut(ctx context.Context, s api.Span) []api.Span {
+	var out []api.Span
+	for s.End != nil {
+		desc, err := c.db.cfg.Ranges.Range(ctx, s.Start)
+		if err != nil || bytes.Compare(desc.End, s.End) >= 0 || bytes.Compare(desc.End, s.Start) <= 0 {
+			break
+		}
+		out = append(out, api.Span{Start: s.Start, End: desc.End})
+		s.Start = desc.End
+	}
+	return append(out, s)
 }
 
 // dropCovered forgets the locks that resolving intents releases as well. Both

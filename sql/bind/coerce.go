@@ -172,7 +172,11 @@ func (b *binder) readLiteral(n *expr.Const, t types.Type, ctx pgfacts.Context, l
 	if dependsOnSession(t.OID) {
 		b.settings = true
 		if dependsOnClock(text) {
-			// 'now' and its kin mean the time of execution in a shared plan.
+			// 'now' and its kin mean the time of execution in a shared plan;
+			// what is no time at all is refused here, where its place is known.
+			if err := b.checkLiteral(n, t); err != nil {
+				return nil, err
+			}
 			e := &expr.CoerceViaIO{Arg: &expr.Const{Value: n.Value, Typ: types.TextType}, Typ: base, Form: expr.ExplicitCast, Location: n.Location}
 			return b.applyTypmod(e, t, ctx, loc)
 		}
@@ -187,12 +191,17 @@ func (b *binder) readLiteral(n *expr.Const, t types.Type, ctx pgfacts.Context, l
 	}
 	d, err := b.opts.Input(read, text)
 	if err != nil {
-		if e, ok := err.(*types.Error); ok {
-			return nil, e.At(n.Location)
-		}
-		return nil, err
+		return nil, at(err, n.Location-1)
 	}
 	return b.applyTypmod(&expr.Const{Value: d, Typ: base, Location: n.Location}, t, ctx, loc)
+}
+
+func (b *binder) checkLiteral(n *expr.Const, t types.Type) error {
+	if b.opts.Input == nil {
+		return nil
+	}
+	_, err := b.opts.Input(t, n.Value.Str())
+	return at(err, n.Location-1)
 }
 
 func dependsOnSession(oid types.OID) bool {

@@ -23,10 +23,8 @@ func (q *query) missingColumn(table, name string, loc int) error {
 		}
 	}
 	switch {
-	case len(s.exact) == 1:
-		return err.WithHint("There is a column named \"%s\" in table \"%s\", but it cannot be referenced from this part of the query.", name, s.exact[0].alias)
-	case len(s.exact) > 1:
-		return err.WithHint("There are columns named \"%s\", but they are in tables that cannot be referenced from this part of the query.", name)
+	case s.exact != nil:
+		return err.WithHint("There is a column named \"%s\" in table \"%s\", but it cannot be referenced from this part of the query.", name, s.exact.alias)
 	case len(s.near) == 1:
 		return err.WithHint("Perhaps you meant to reference the column \"%s\".", s.near[0])
 	case len(s.near) == 2:
@@ -38,12 +36,15 @@ func (q *query) missingColumn(table, name string, loc int) error {
 // similar collects the columns nearest to a name.
 type similar struct {
 	table, name string
-	exact       []*item
+	exact       *item // the first that has the very name
 	near        []string
 	distance    int
 }
 
 func (s *similar) look(it *item) {
+	if s.exact != nil || it.alias == "" {
+		return
+	}
 	penalty := 0
 	if s.table != "" {
 		penalty = editDistance(it.alias, s.table, fuzzyLimit+1)
@@ -54,8 +55,8 @@ func (s *similar) look(it *item) {
 			continue
 		}
 		if c.name == s.name && penalty == 0 {
-			s.exact = append(s.exact, it)
-			continue
+			s.exact = it
+			return
 		}
 		if penalty > s.distance {
 			continue

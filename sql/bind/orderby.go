@@ -188,6 +188,11 @@ func (q *query) queryTail(rel *relation, st *ast.SelectStmt) (*relation, error) 
 	for _, c := range rel.cols {
 		s.targets = append(s.targets, target{name: c.name, e: q.b.ref(c.id, c.typ), loc: -1})
 	}
+	out := shownAs("", rel)
+	if out.colsVisible = true; len(st.ValuesLists) > 0 {
+		out.alias, out.relVisible = "*VALUES*", true
+	}
+	q.items = append(q.items, out)
 	var err error
 	if s.orders, err = s.tailOrder(st.SortClause); err != nil {
 		return nil, err
@@ -209,18 +214,30 @@ func (q *query) queryTail(rel *relation, st *ast.SelectStmt) (*relation, error) 
 	if len(s.orders) == 0 && s.count == nil && s.offset == nil {
 		return rel, nil
 	}
-	keys := s.sortKeys(rel.cols)
-	node := rel.node
+	cols, node := rel.cols, rel.node
+	if len(s.targets) > len(cols) { // VALUES ordered by expressions
+		s.node = node
+		cols, _ = s.project()
+		node = s.node
+	}
+	keys := s.sortKeys(cols)
 	if len(keys) > 0 {
 		node = &plan.Sort{Base: plan.Base{Out: node.Columns()}, Input: node, Keys: keys}
 	}
 	if s.count != nil || s.offset != nil {
 		node = s.limitNode(node, keys)
 	}
-	return &relation{node, rel.cols}, nil
+	tail := &relation{node, cols[:len(rel.cols)]}
+	tail.node = narrow(tail)
+	return tail, nil
 }
 
+// tailOrder binds ORDER BY of a set operation, which takes output columns alone,
+// or of VALUES, which takes expressions over them, too.
 func (s *selecting) tailOrder(ns []ast.Node) ([]order, error) {
+	if len(s.stmt.ValuesLists) > 0 {
+		return s.orderBy(ns)
+	}
 	for _, n := range ns {
 		sb, ok := n.(*ast.SortBy)
 		if !ok {
@@ -228,17 +245,18 @@ func (s *selecting) tailOrder(ns []ast.Node) ([]order, error) {
 		}
 		if _, ok, err := s.entry(sb.Node, "ORDER BY"); err != nil {
 			return nil, err
-		} else if !ok {
-			if c, isCol := sb.Node.(*ast.ColumnRef); isCol && len(c.Fields) == 1 {
-				_, err := s.columnRef(c)
-				if err != nil {
-					return nil, err
-				}
-			}
-			return nil, types.Errorf(types.CodeFeatureNotSupported, "invalid UNION/INTERSECT/EXCEPT ORDER BY clause").
-				WithDetail("Only result column names can be used, not expressions or functions.").
-				WithHint("Add the expression/function to every SELECT, or move the UNION into a FROM clause.")
+		} else if ok {
+			continue
 		}
+		saved := s.clause
+		s.clause = clauseOrderBy
+		e, err := s.expr(sb.Node)
+		if s.clause = saved; err != nil {
+			return nil, err
+		}
+		return nil, types.Errorf(types.CodeFeatureNotSupported, "invalid UNION/INTERSECT/EXCEPT ORDER BY clause").
+			WithDetail("Only result column names can be used, not expressions or functions.").
+			WithHint("Add the expression/function to every SELECT, or move the UNION into a FROM clause.").At(expr.LocationOf(e))
 	}
 	return s.orderBy(ns)
 }

@@ -20,6 +20,8 @@ func setOpName(s *ast.SelectStmt) string {
 
 // setOp binds UNION, INTERSECT and EXCEPT with what follows them.
 func (q *query) setOp(s *ast.SelectStmt) (*relation, error) {
+	saved := q.items
+	defer func() { q.items = saved }()
 	rel, err := q.setTree(s)
 	if err != nil {
 		return nil, err
@@ -49,7 +51,21 @@ func (q *query) setBranch(s *ast.SelectStmt) (*relation, error) {
 	if bare {
 		return q.setTree(s)
 	}
-	return q.b.selectStmt(q, s, nil)
+	rel, err := q.b.selectStmt(q, s, nil)
+	if err != nil {
+		return nil, err
+	}
+	q.items = append(q.items, shownAs("*SELECT* "+itoa(len(q.items)+1), rel))
+	return rel, nil
+}
+
+// shownAs makes a query's columns an entry that only errors name.
+func shownAs(alias string, rel *relation) *item {
+	it := &item{alias: alias}
+	for _, c := range rel.cols {
+		it.cols = append(it.cols, column{name: c.name, id: c.id, typ: c.typ})
+	}
+	return it
 }
 
 func firstLoc(r *relation) int {

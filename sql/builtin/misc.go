@@ -14,10 +14,6 @@ func init() {
 		"pg_num_nulls":                  func(c *Call) error { return numNulls(c, true) },
 		"pg_num_nonnulls":               func(c *Call) error { return numNulls(c, false) },
 		"width_bucket_array":            widthBucketArray,
-		"pg_convert_from":               func(c *Call) error { return convertFrom(c) },
-		"pg_convert_to":                 func(c *Call) error { return convertTo(c, 1) },
-		"pg_convert":                    func(c *Call) error { return convertTo(c, 2) },
-		"length_in_encoding":            func(c *Call) error { return c.RetInt(int64(utf8.RuneCount(c.Bytes(0)))) },
 		"sql:substring(text,text,text)": substringSimilar,
 		"enum_cmp": func(c *Call) error {
 			return c.RetInt(int64(bytes.Compare(c.Bytes(0), c.Bytes(1))))
@@ -66,33 +62,6 @@ func widthBucketArray(c *Call) error {
 		}
 	}
 	return c.RetInt(int64(sort.Search(f.Len(), func(i int) bool { return types.Compare(f.Elem(), f.At(i), x) > 0 })))
-}
-
-func utf8Only(name string) error {
-	switch strings.ToLower(strings.ReplaceAll(name, "-", "")) {
-	case "utf8", "unicode":
-		return nil
-	}
-	return types.Errorf(types.CodeFeatureNotSupported, "encoding %s is not supported", name)
-}
-
-func convertFrom(c *Call) error {
-	if err := utf8Only(c.Str(1)); err != nil {
-		return err
-	}
-	if err := types.CheckUTF8(c.Bytes(0)); err != nil {
-		return err
-	}
-	return c.RetBytes(c.Bytes(0))
-}
-
-func convertTo(c *Call, names int) error {
-	for k := 1; k <= names; k++ {
-		if err := utf8Only(c.Str(k)); err != nil {
-			return err
-		}
-	}
-	return c.RetBytes(c.Bytes(0))
 }
 
 // substringSimilar is SUBSTRING(s SIMILAR pattern ESCAPE e): the part between

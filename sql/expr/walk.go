@@ -316,15 +316,21 @@ func MakeAnd(es []Expr) Expr {
 	return &BoolExpr{Op: And, Args: es}
 }
 
-// LocationOf returns the statement position of e, or of its first operand that
-// has one.
+// LocationOf returns where e begins in the statement, as far as positions are
+// known: an operator begins with its left operand.
 func LocationOf(e Expr) int {
 	loc := 0
 	Walk(e, func(n Expr) bool {
-		if loc == 0 {
-			loc = nodeLocation(n)
+		l := nodeLocation(n)
+		if l != 0 && (loc == 0 || l < loc) {
+			loc = l
 		}
-		return loc == 0
+		switch n.(type) {
+		case *OpExpr, *FuncExpr, *ScalarArrayOp, *BoolExpr, *DistinctExpr, *NullIf, *Relabel, *CoerceViaIO, *ArrayCoerce,
+			*NullTest, *BooleanTest:
+			return true
+		}
+		return l == 0
 	})
 	return loc
 }

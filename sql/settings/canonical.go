@@ -119,7 +119,7 @@ func (d *Var) enum(value string) (string, error) {
 	if slices.Contains(d.Enum, v) {
 		return v, nil
 	}
-	if d.Name == "synchronous_commit" {
+	if strings.EqualFold(d.Name, "synchronous_commit") {
 		return boolean(d, value)
 	}
 	return "", d.bad(value).WithHint("Available values: %s.", strings.Join(d.Enum, ", "))

@@ -52,9 +52,11 @@ func (v *Values) Set(name, value string, local bool) error {
 		return nil
 	}
 	if d.Context == "internal" {
-		return types.Errorf(types.CodeCantChangeRuntimeParam, "parameter \"%s\" cannot be changed", d.Name)
+		return types.Errorf(types.CodeCantChangeRuntimeParam, "parameter \"%s\" cannot be changed", name)
 	}
-	canonical, err := d.canonical(value)
+	asked := *d
+	asked.Name = name // errors show the name as it was given
+	canonical, err := asked.canonical(value)
 	if err != nil {
 		return err
 	}
@@ -134,7 +136,7 @@ func (v *Values) Reset(name string) error {
 		return types.Errorf(types.CodeUndefinedObject, "unrecognized configuration parameter \"%s\"", name)
 	}
 	if ok && d.Context == "internal" {
-		return types.Errorf(types.CodeCantChangeRuntimeParam, "parameter \"%s\" cannot be changed", d.Name)
+		return types.Errorf(types.CodeCantChangeRuntimeParam, "parameter \"%s\" cannot be changed", name)
 	}
 	v.own()
 	for _, m := range []map[string]string{v.set, v.local} {
