@@ -67,7 +67,9 @@ type run struct {
 	work map[int]*rowStore
 	// affected counts the rows of the top mutation.
 	affected int64
-	measure  []NodeStats
+	// failed is the inserted row that an error is about, counted from 1.
+	failed  int64
+	measure []NodeStats
 }
 
 func (r *run) ctx() *builtin.Ctx { return r.env.Eval }
@@ -111,7 +113,7 @@ func BuildNode(n plan.Node) (*Instance, error) { return Build(&plan.Plan{Root: n
 // Run starts an execution.
 func (in *Instance) Run(env *Env) error {
 	in.run.env = env
-	in.run.affected = 0
+	in.run.affected, in.run.failed = 0, 0
 	in.run.measure = nil
 	if env.Measure {
 		in.run.measure = make([]NodeStats, in.Plan.Nodes+1)
@@ -130,6 +132,10 @@ func (in *Instance) Next(want int) (*vec.Batch, error) { return in.root.Next(wan
 
 // Affected is the number of rows that the statement changed.
 func (in *Instance) Affected() int64 { return in.run.affected }
+
+// FailedRow is the place, from 1, among the rows inserted of the one that broke a
+// constraint, and 0 if the error was another.
+func (in *Instance) FailedRow() int64 { return in.run.failed }
 
 // Stats returns what was measured, by node id.
 func (in *Instance) Stats() []NodeStats { return in.run.measure }

@@ -66,6 +66,7 @@ func (b *builder) mutation(n *plan.Mutation) (Operator, error) {
 	if n.Conflict != nil {
 		m.conflict, err = newConflictPlan(m, n)
 	}
+	m.w.ahead = b.source != nil && m.conflict == nil && m.fk.empty()
 	return m, err
 }
 
@@ -197,7 +198,7 @@ func (m *mutationOp) Reset() error {
 	m.done = false
 	m.out.reset()
 	m.w.discard()
-	m.w.sent = false
+	m.w.sent, m.w.rows = false, 0
 	if m.conflict != nil {
 		m.conflict.reset()
 	}
@@ -233,6 +234,9 @@ func (m *mutationOp) execute() error {
 		}
 		b, err := m.input.Next(want)
 		if err != nil {
+			if first := m.w.land(); first != nil {
+				return first
+			}
 			return err
 		}
 		if b == nil {
@@ -240,7 +244,7 @@ func (m *mutationOp) execute() error {
 		}
 		want = vec.NextSize(want)
 		if m.node.Op == plan.Insert && m.w.full() {
-			if err := m.w.send(false); err != nil {
+			if err := m.w.launch(); err != nil {
 				return err
 			}
 		}
@@ -319,6 +323,7 @@ func (m *mutationOp) judge(b *vec.Batch) error {
 		}
 		for i := range b.Len() {
 			if p := b.Pos(i); v.IsNull(p) {
+				m.run.failed = m.w.rows + int64(i) + 1
 				c := &t.Columns[o]
 				return types.Errorf(types.CodeNotNullViolation, "null value in column \"%s\" of relation \"%s\" violates not-null constraint", c.Name, t.Name).
 					WithDetail("%s", failingRow(m.run, t, b.Row(nil, p))).On(schemaName(m.run, t), t.Name, c.Name, "")
@@ -336,6 +341,7 @@ func (m *mutationOp) judge(b *vec.Batch) error {
 		p := b.Pos(i)
 		for k, v := range vs {
 			if !v.IsNull(p) && v.Int(p) == 0 {
+				m.run.failed = m.w.rows + int64(i) + 1
 				name := m.node.Checks[k].Name
 				return types.Errorf(types.CodeCheckViolation, "new row for relation \"%s\" violates check constraint \"%s\"", t.Name, name).
 					WithDetail("%s", failingRow(m.run, t, b.Row(nil, p))).On(schemaName(m.run, t), t.Name, "", name)

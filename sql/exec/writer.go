@@ -27,7 +27,13 @@ type rowWriter struct {
 	meta  []reqMeta
 	arena []byte
 	bytes int
-	sent  bool // something was sent that is not committed
+	sent  bool  // something was sent that is not committed
+	rows  int64 // inserted so far, for the row that an error is about
+
+	// ahead lets rows be read while earlier ones are being written: only if
+	// reading them does not need the transaction.
+	ahead  bool
+	flight *flight
 }
 
 // reqMeta says what a request is about, for the message of a violation.
@@ -35,6 +41,14 @@ type reqMeta struct {
 	index *catalog.Index
 	row   []types.Datum
 	exprs []types.Datum
+	nth   int64 // of the rows inserted
+}
+
+// flight is what is being written while further rows are read.
+type flight struct {
+	batch kv.Batch
+	meta  []reqMeta
+	done  chan error // nil while nothing is under way
 }
 
 // indexWriter maintains one secondary index.
@@ -180,7 +194,7 @@ func (w *rowWriter) value(enc *rowenc.IndexEncoder, row []types.Datum) []byte {
 
 func (w *rowWriter) put(x *catalog.Index, key, value []byte, e api.ExpectKind, row, exprs []types.Datum) {
 	w.batch.Put(key, value, api.Expect{Kind: e})
-	w.meta = append(w.meta, reqMeta{x, row, exprs})
+	w.meta = append(w.meta, reqMeta{x, row, exprs, w.rows})
 	w.bytes += len(key) + len(value)
 }
 
@@ -202,6 +216,7 @@ func (w *rowWriter) insert(row []types.Datum, p int) {
 			w.insertEntry(iw, row, iw.exprDatums(p))
 		}
 	}
+	w.rows++
 }
 
 func (w *rowWriter) insertEntry(iw *indexWriter, row, exprs []types.Datum) {
@@ -232,8 +247,8 @@ func (w *rowWriter) full() bool { return len(w.meta) >= sendRows || w.bytes >= s
 
 // send sends what has been collected, committing with it if commit is set.
 func (w *rowWriter) send(commit bool) error {
-	if len(w.meta) == 0 {
-		return nil
+	if err := w.land(); err != nil || len(w.meta) == 0 {
+		return err
 	}
 	env := w.run.env
 	w.batch.ReadSeq = env.Seq
@@ -244,14 +259,54 @@ func (w *rowWriter) send(commit bool) error {
 	}
 	w.sent = true
 	if err != nil {
-		err = w.violation(err)
+		err = w.violation(err, w.meta)
 	}
 	w.discard()
 	return err
 }
 
+// launch sends what has been collected while the caller goes on collecting. Its
+// failure is the next call's.
+func (w *rowWriter) launch() error {
+	if !w.ahead {
+		return w.send(false)
+	}
+	if err := w.land(); err != nil {
+		return err
+	}
+	if w.flight == nil {
+		w.flight = &flight{}
+	}
+	f, env := w.flight, w.run.env
+	f.batch, w.batch = w.batch, f.batch
+	f.meta, w.meta = w.meta, f.meta
+	w.arena, w.bytes, w.sent = nil, 0, true
+	f.batch.ReadSeq, f.batch.Commit = env.Seq, false
+	f.done = make(chan error, 1)
+	go func() { f.done <- env.Txn.Send(env.Ctx, &f.batch) }() // land awaits it
+	return nil
+}
+
+// land waits for what was launched.
+func (w *rowWriter) land() error {
+	f := w.flight
+	if f == nil || f.done == nil {
+		return nil
+	}
+	err := <-f.done
+	f.done = nil
+	if err != nil {
+		err = w.violation(err, f.meta)
+	}
+	f.batch.Reset()
+	clear(f.meta)
+	f.meta = f.meta[:0]
+	return err
+}
+
 // discard forgets what has been collected.
 func (w *rowWriter) discard() {
+	_ = w.land() // whoever discards has an error already, or none will come
 	w.batch.Reset()
 	clear(w.meta)
 	w.meta = w.meta[:0]
@@ -263,15 +318,16 @@ func (w *rowWriter) discard() {
 }
 
 // violation makes 23505 of a condition that failed.
-func (w *rowWriter) violation(err error) error {
+func (w *rowWriter) violation(err error, meta []reqMeta) error {
 	var failed *api.ConditionFailedError
-	if !errors.As(err, &failed) || failed.Index >= len(w.meta) || failed.Index < 0 {
+	if !errors.As(err, &failed) || failed.Index >= len(meta) || failed.Index < 0 {
 		return err
 	}
-	m := &w.meta[failed.Index]
+	m := &meta[failed.Index]
 	if m.index == nil {
 		return err
 	}
+	w.run.failed = m.nth + 1
 	return uniqueViolation(w.run, w.table, m.index, m.row, m.exprs)
 }
 

@@ -217,7 +217,7 @@ func (s *Session) copyIn(n *ast.CopyStmt, w ResultWriter) (string, error) {
 		return "", err
 	}
 	if _, err := in.Next(vec.MaxBatch); err != nil {
-		return "", src.context(err)
+		return "", src.context(err, in.FailedRow())
 	}
 	if err := s.t.queue.Drain(&run.env, false); err != nil {
 		return "", err
@@ -250,7 +250,18 @@ type copySource struct {
 	out     *vec.Batch
 	col     int // being read, for the context of an error
 	text    []byte
+
+	// Where the last rows came from: lines of those from the row first on, and the
+	// texts of the newest batch.
+	first int64
+	lines []int32
+	texts []byte
+	ends  []int32
 }
+
+// keptLines is how many rows' lines are kept: more than can be on their way to
+// the ranges.
+const keptLines = 16 << 10
 
 // rowReader divides what the client sends into rows and fields, and says where
 // it is.
@@ -273,6 +284,11 @@ func (c *copySource) open(r rowReader) {
 // Next implements exec.Operator.
 func (c *copySource) Next(want int) (*vec.Batch, error) {
 	c.out.Reset()
+	c.texts, c.ends = c.texts[:0], c.ends[:0]
+	if old := len(c.lines) - keptLines; old > keptLines {
+		c.first += int64(old)
+		c.lines = append(c.lines[:0], c.lines[old:]...)
+	}
 	st := c.session.set.Types()
 	for c.out.N < min(want, vec.MaxBatch) {
 		c.col = -1
@@ -302,6 +318,9 @@ func (c *copySource) Next(want int) (*vec.Batch, error) {
 			}
 		}
 		c.out.N++
+		c.lines = append(c.lines, int32(c.reader.Line()))
+		c.texts = append(c.texts, c.reader.Text()...)
+		c.ends = append(c.ends, int32(len(c.texts)))
 	}
 	c.col = -1
 	if c.out.N == 0 {
@@ -368,13 +387,22 @@ func smallInt(b []byte) (int64, bool) {
 	return v, true
 }
 
-// context says in an error where in the data it was.
-func (c *copySource) context(err error) error {
+// context says in an error where in the data it was: at the row that broke a
+// constraint, counted from 1, or where the reader is.
+func (c *copySource) context(err error, row int64) error {
 	var e *types.Error
 	if !errors.As(err, &e) || e.Where != "" || c.reader.Line() == 0 {
 		return err
 	}
-	e.Where = "COPY " + c.table.Name + ", line " + strconv.Itoa(c.reader.Line())
+	e.Where = "COPY " + c.table.Name + ", line "
+	if n := row - 1 - c.first; row > 0 && n >= 0 && n < int64(len(c.lines)) {
+		e.Where += strconv.Itoa(int(c.lines[n]))
+		if text := c.textOf(int(n)); e.Code != types.CodeUniqueViolation && len(text) > 0 {
+			e.Where += ": " + excerpt(text)
+		}
+		return e
+	}
+	e.Where += strconv.Itoa(c.reader.Line())
 	switch text := c.reader.Text(); {
 	case c.col >= 0 && c.binary:
 		e.Where += ", column " + c.cols[c.col].Name
@@ -384,6 +412,19 @@ func (c *copySource) context(err error) error {
 		e.Where += ": " + excerpt(text)
 	}
 	return e
+}
+
+// textOf is the line of a row of the newest batch, nil for older ones.
+func (c *copySource) textOf(n int) []byte {
+	i := n - (len(c.lines) - len(c.ends))
+	if i < 0 {
+		return nil
+	}
+	from := int32(0)
+	if i > 0 {
+		from = c.ends[i-1]
+	}
+	return c.texts[from:c.ends[i]]
 }
 
 func excerpt(text []byte) string {

@@ -229,6 +229,41 @@ func TestCopyAndCursors(t *testing.T) {
 		"BEGIN\nDECLARE CURSOR\n1\n2\nFETCH 2\n1\nFETCH 1\n3\nFETCH 1\nCLOSE CURSOR\nCOMMIT")
 }
 
+// TestCopyViolations has long COPYs that break a constraint say where, also when
+// the row was sent long before the reader got to where it is.
+func TestCopyViolations(t *testing.T) {
+	h := newHarness(t, kvtest.Options{})
+	h.expect("CREATE TABLE t (a int PRIMARY KEY, b int CHECK (b > 0))", "CREATE TABLE")
+	rows := func(n int, change map[int]string) string {
+		var sb strings.Builder
+		for i := 1; i <= n; i++ {
+			if s, ok := change[i]; ok {
+				sb.WriteString(s)
+			} else {
+				fmt.Fprintf(&sb, "%d\t1\n", i)
+			}
+		}
+		return sb.String()
+	}
+	for _, c := range []struct{ in, code, where string }{
+		{rows(9000, map[int]string{4000: "7\t1\n"}), "23505", "COPY t, line 4000"},
+		{rows(9000, map[int]string{8999: "8998\t1\n"}), "23505", "COPY t, line 8999"},
+		{rows(9000, map[int]string{6000: "6000\t-1\n"}), "23514", "COPY t, line 6000: \"6000\t-1\""},
+		{rows(9000, map[int]string{3: "\\N\t1\n"}), "23502", "COPY t, line 3: \"\\N\t1\""},
+	} {
+		err := h.s.Exec(context.Background(), "COPY t FROM STDIN", &textWriter{in: c.in})
+		if e, ok := err.(*types.Error); !ok || e.Code != c.code || e.Where != c.where {
+			t.Errorf("want %s at %s: %#v", c.code, c.where, err)
+		}
+		h.expect("SELECT count(*) FROM t", "0\nSELECT 1")
+	}
+	w := &textWriter{in: rows(9000, nil)}
+	if err := h.s.Exec(context.Background(), "COPY t FROM STDIN", w); err != nil || w.out.String() != "COPY 9000\n" {
+		t.Fatal(w.out.String(), err)
+	}
+	h.expect("SELECT count(*), sum(a) FROM t", "9000|40504500\nSELECT 1")
+}
+
 func TestExtended(t *testing.T) {
 	h := newHarness(t, kvtest.Options{})
 	ctx := context.Background()
