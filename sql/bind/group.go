@@ -171,7 +171,7 @@ type grouper struct {
 // aggregateStep puts an aggregation above s.node and rewrites the select list
 // and HAVING onto it.
 func (s *selecting) aggregateStep() error {
-	g := &grouper{selecting: s, grouped: make(plan.ColSet)}
+	g := &grouper{selecting: s, grouped: make(plan.ColSet), aggs: append([]plan.AggCall(nil), s.outerAggs...)}
 	for _, t := range s.targets {
 		if err := g.collect(t.e); err != nil {
 			return err
@@ -188,6 +188,9 @@ func (s *selecting) aggregateStep() error {
 	}
 	g.dependent()
 	node := g.makeNode()
+	if err := g.checkDirect(); err != nil {
+		return err
+	}
 	for i := range s.targets {
 		e, err := g.above(s.targets[i].e)
 		if err != nil {
@@ -236,16 +239,6 @@ func (g *grouper) input() error {
 	}
 	g.node = p.node
 	g.in = plan.OutputOf(g.node)
-	for _, a := range g.aggs {
-		own, outer := false, false
-		expr.Columns(a.Call, func(c *expr.ColumnRef) {
-			own = own || g.in.Has(c.ID)
-			outer = outer || !g.in.Has(c.ID)
-		})
-		if outer && !own {
-			return types.Errorf(types.CodeFeatureNotSupported, "aggregates over an enclosing query's columns are not supported").At(a.Call.Location)
-		}
-	}
 	var proj *plan.Project
 	for _, e := range exprs {
 		if c, ok := e.(*expr.ColumnRef); ok && g.in.Has(c.ID) {
@@ -267,6 +260,24 @@ func (g *grouper) input() error {
 		g.node = proj
 	}
 	return nil
+}
+
+// checkDirect refuses direct arguments that differ within a group.
+func (g *grouper) checkDirect() error {
+	groups := make(plan.ColSet)
+	groups.Add(g.keys...)
+	var bad error
+	for _, a := range g.aggs {
+		for _, d := range a.Call.Direct {
+			expr.Columns(d, func(c *expr.ColumnRef) {
+				if g.in.Has(c.ID) && !groups.Has(c.ID) && bad == nil {
+					bad = types.Errorf(types.CodeGroupingError, "column \"%s\" must appear in the GROUP BY clause or be used in an aggregate function",
+						g.columnName(c.ID)).WithDetail("Direct arguments of an ordered-set aggregate must use only grouped columns.").At(c.Location)
+				}
+			})
+		}
+	}
+	return bad
 }
 
 func figureExpr(e expr.Expr) string {
@@ -474,7 +485,7 @@ func (g *grouper) groupingValue(r *groupingRef) (expr.Expr, error) {
 			}
 		}
 		if at < 0 {
-			return nil, types.Errorf(types.CodeGroupingError, "arguments to GROUPING must be grouping expressions of the associated query level").At(position(r.loc))
+			return nil, types.Errorf(types.CodeGroupingError, "arguments to GROUPING must be grouping expressions of the associated query level").At(expr.LocationOf(a))
 		}
 		if g.set == 0 {
 			continue

@@ -102,6 +102,8 @@ type query struct {
 	hasWindow bool
 	hasSRF    bool
 	grouping  []*groupingRef
+	// outerAggs are aggregates of the query that stand in its subqueries.
+	outerAggs []plan.AggCall
 	// caseTest marks that a set-returning function would be conditional.
 	conditional int
 }

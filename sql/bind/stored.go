@@ -51,6 +51,9 @@ func Stored(kind StoredKind, n ast.Node, table *catalog.Table, want types.Type, 
 	case StoredIndexExpr:
 		e, err = b.resolveUnknown(e)
 	default:
+		if kind == StoredGenerated && expr.VolatilityOf(e) != expr.Immutable {
+			return nil, types.Errorf(types.CodeInvalidObjectDefinition, "generation expression is not immutable")
+		}
 		from := e.Type()
 		if e, err = b.coerce(e, want, pgfacts.Assignment, "", expr.LocationOf(e)-1); types.CodeOf(err) == types.CodeCannotCoerce {
 			err = types.Errorf(types.CodeDatatypeMismatch, "column \"%s\" is of type %s but default expression is of type %s", column,

@@ -92,7 +92,12 @@ type Info struct {
 	Ret       types.Type
 	Collation types.OID
 	Variadic  bool // the last argument is an array given with VARIADIC
+	// Order tells how an ordered-set aggregate's values were sorted.
+	Order []Order
 }
+
+// Order is the direction of one sort key.
+type Order struct{ Desc, NullsFirst bool }
 
 // Call is one evaluation of a function over vectors.
 type Call struct {

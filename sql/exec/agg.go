@@ -56,6 +56,9 @@ func newAggCalls(r *run, aggs []plan.AggCall, cols []plan.Column) (*aggCalls, er
 			for _, x := range args {
 				c.info.ArgTypes = append(c.info.ArgTypes, x.Type())
 			}
+			for _, k := range ref.OrderBy {
+				c.info.Order = append(c.info.Order, builtin.Order{Desc: k.Desc, NullsFirst: k.NullsFirst})
+			}
 		}
 		for _, x := range args {
 			c.args = append(c.args, add(x))

@@ -86,13 +86,8 @@ func (s *scan) infoColumn(d catalog.Descriptor, place int, c *catalog.Column) er
 		textCol("column_name", c.Name), intCol("ordinal_position", int64(place+1)), col{"is_nullable", yesNo(!c.NotNull)},
 		textCol("data_type", dataType), textCol("udt_catalog", s.catalogName()), textCol("udt_schema", "pg_catalog"), textCol("udt_name", udt),
 		textCol("dtd_identifier", strconv.Itoa(int(c.ID))), col{"is_self_referencing", yesNo(false)}, col{"is_identity", yesNo(c.Identity != 0)},
-		col{"is_updatable", yesNo(isTable)}, col{"identity_cycle", yesNo(false)}}
-	switch c.Identity {
-	case catalog.IdentityAlways:
-		cols = append(cols, textCol("identity_generation", "ALWAYS"))
-	case catalog.IdentityByDefault:
-		cols = append(cols, textCol("identity_generation", "BY DEFAULT"))
-	}
+		col{"is_updatable", yesNo(isTable)}}
+	cols = append(cols, s.identity(c)...)
 	if c.Generated != nil {
 		cols = append(cols, textCol("is_generated", "ALWAYS"), textCol("generation_expression", s.exprText(d, c.Generated)))
 	} else {
@@ -102,6 +97,27 @@ func (s *scan) infoColumn(d catalog.Descriptor, place int, c *catalog.Column) er
 		}
 	}
 	return s.put(append(cols, typeDetails(c.Type)...)...)
+}
+
+// identity shows how an identity column counts.
+func (s *scan) identity(c *catalog.Column) []col {
+	var cols []col
+	switch c.Identity {
+	case catalog.IdentityAlways:
+		cols = append(cols, textCol("identity_generation", "ALWAYS"))
+	case catalog.IdentityByDefault:
+		cols = append(cols, textCol("identity_generation", "BY DEFAULT"))
+	default:
+		return []col{{"identity_cycle", yesNo(false)}}
+	}
+	d, _ := s.Resolver.ByOID(c.Sequence)
+	q, ok := d.(*catalog.Sequence)
+	if !ok {
+		return cols
+	}
+	number := func(name string, v int64) col { return textCol(name, strconv.FormatInt(v, 10)) }
+	return append(cols, number("identity_start", q.Start), number("identity_increment", q.Increment),
+		number("identity_minimum", q.Min), number("identity_maximum", q.Max), col{"identity_cycle", yesNo(q.Cycle)})
 }
 
 // typeDetails are the lengths and precisions that information_schema shows.
@@ -305,4 +321,5 @@ const (
 	infoCardinal   types.OID = 13221
 	infoIdentifier types.OID = 13226
 	infoTimestamp  types.OID = 13232
+	infoYesOrNo    types.OID = 13234
 )

@@ -117,7 +117,9 @@ func baseType(t types.Type) types.Type {
 	case infoIdentifier:
 		return types.Of(types.NameOID)
 	case infoTimestamp:
-		return types.Of(types.TimestampTZOID)
+		return types.Of(types.TimestampTZOID).WithMod(2)
+	case infoYesOrNo:
+		return types.Of(types.VarCharOID).WithMod(4 + 3)
 	}
 	return types.Of(types.VarCharOID)
 }

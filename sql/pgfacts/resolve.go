@@ -75,7 +75,7 @@ func resolveAmong(call FuncCall, cands []candidate) (*FuncMatch, bool, error) {
 		m, err := finish(call, c)
 		return m, true, err
 	}
-	return nil, false, types.Errorf(types.CodeAmbiguousFunction, "function %s is not unique", signature(call)).
+	return nil, false, types.Errorf(types.CodeAmbiguousFunction, "function %s is not unique", Signature(call)).
 		WithHint("Could not choose a best candidate function. You might need to add explicit type casts.")
 }
 
@@ -233,10 +233,8 @@ func finish(call FuncCall, c candidate) (*FuncMatch, error) {
 	return m, nil
 }
 
-func signature(call FuncCall) string {
-	if call.Star {
-		return call.Name + "(*)"
-	}
+// Signature prints a call with the types of its arguments, as errors show it.
+func Signature(call FuncCall) string {
 	var b strings.Builder
 	b.WriteString(call.Name + "(")
 	for i, a := range call.Args {
@@ -255,7 +253,7 @@ func signature(call FuncCall) string {
 }
 
 func undefinedFunction(call FuncCall) error {
-	return types.Errorf(types.CodeUndefinedFunction, "function %s does not exist", signature(call)).
+	return types.Errorf(types.CodeUndefinedFunction, "function %s does not exist", Signature(call)).
 		WithHint("No function matches the given name and argument types. You might need to add explicit type casts.")
 }
 

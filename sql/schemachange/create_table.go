@@ -302,7 +302,10 @@ func (m *tableMaker) columnConstraint(at int, con *ast.Constraint, all []ast.Nod
 		}
 		return m.serial(c, c.Type.OID, con.Options, true)
 	case ast.CONSTR_GENERATED:
-		if hasConstraint(all, ast.CONSTR_DEFAULT) {
+		if i := indexOfConstraint(all, ast.CONSTR_DEFAULT); i >= 0 {
+			if later := all[i].(*ast.Constraint); later.Location > con.Location {
+				con = later
+			}
 			return types.Errorf(types.CodeSyntaxError, "both default and generation expression specified for column \"%s\" of table \"%s\"", c.Name, m.t.Name).At(position(con.Location))
 		}
 		if m.isNew {
@@ -327,8 +330,8 @@ func (m *tableMaker) columnConstraint(at int, con *ast.Constraint, all []ast.Nod
 	return nil
 }
 
-func hasConstraint(all []ast.Node, kind ast.ConstrType) bool {
-	return slices.ContainsFunc(all, func(n ast.Node) bool {
+func indexOfConstraint(all []ast.Node, kind ast.ConstrType) int {
+	return slices.IndexFunc(all, func(n ast.Node) bool {
 		c, ok := n.(*ast.Constraint)
 		return ok && c.Contype == kind
 	})
