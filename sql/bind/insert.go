@@ -286,6 +286,11 @@ func (w *writer) onConflict(n *ast.OnConflictClause) error {
 	if err := w.arbiters(oc, n); err != nil {
 		return err
 	}
+	for _, x := range oc.Arbiters {
+		if w.deferrable(x) {
+			return types.Errorf(types.CodeObjectNotInPrerequisite, "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters")
+		}
+	}
 	w.m.Conflict = oc
 	if n.Infer == nil && n.Location < 0 && len(oc.Arbiters) == 0 {
 		// A table without a unique key has no conflicts.
@@ -394,6 +399,16 @@ func (w *writer) arbiters(oc *plan.OnConflict, n *ast.OnConflictClause) error {
 		return types.Errorf(types.CodeInvalidColumnReference, "there is no unique or exclusion constraint matching the ON CONFLICT specification")
 	}
 	return nil
+}
+
+// deferrable reports whether an index's constraint is checked late.
+func (w *writer) deferrable(x *catalog.Index) bool {
+	for i := range w.table.Constraints {
+		if c := &w.table.Constraints[i]; c.Index == x.OID && c.Kind != catalog.ForeignKey && c.Deferrable {
+			return true
+		}
+	}
+	return false
 }
 
 func sameColumns(x *catalog.Index, want map[catalog.ColumnID]bool) bool {

@@ -144,7 +144,28 @@ func (m *mutationOp) compileSet() error {
 	for range t.Columns {
 		m.nulls = append(m.nulls, nil)
 	}
+	m.w.holding = n.Op == plan.Update && m.deferrableKeys()
 	return nil
+}
+
+// deferrableKeys reports whether the statement may change unique keys that are
+// judged only at its end.
+func (m *mutationOp) deferrableKeys() bool {
+	for i := range m.node.Table.Constraints {
+		c := &m.node.Table.Constraints[i]
+		if !c.Deferrable || c.Kind == catalog.ForeignKey {
+			continue
+		}
+		if m.pkTouched && c.Index == m.node.Table.Primary {
+			return true
+		}
+		for _, iw := range m.w.indexes {
+			if iw.touched && iw.index.OID == c.Index {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // indexUses reports whether changing columns may change an index's entries.
@@ -198,7 +219,7 @@ func (m *mutationOp) Reset() error {
 	m.done = false
 	m.out.reset()
 	m.w.discard()
-	m.w.sent, m.w.rows = false, 0
+	m.w.sent, m.w.rows, m.w.held = false, 0, nil
 	if m.conflict != nil {
 		m.conflict.reset()
 	}
@@ -259,6 +280,9 @@ func (m *mutationOp) execute() error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := m.w.release(); err != nil {
+		return err
 	}
 	commit := m.run.env.MayCommit && m.counts && m.fk.empty() && !m.run.env.Queue.pending()
 	return m.w.send(commit)
@@ -533,6 +557,12 @@ func (m *mutationOp) replace(old, row, in *vec.Batch) error {
 	m.count(n)
 	if err := m.emit(row, in); err != nil {
 		return err
+	}
+	if m.w.holding {
+		if err := m.run.env.Account.Grow(m.w.heldBytes); err != nil {
+			return err
+		}
+		m.w.heldBytes = 0
 	}
 	if m.w.full() {
 		return m.w.send(false)

@@ -319,7 +319,15 @@ func referencedIndex(t *catalog.Table, cols []catalog.ColumnID) *catalog.Index {
 // parentGone handles references to a key that went away.
 func (q *Queue) parentGone(r *run, e *fkEvent, child *catalog.Table, c *catalog.Constraint, parent *catalog.Table, vals, newv []types.Datum) error {
 	action := fkAction(c, e.op)
-	if action == catalog.FKNoAction {
+	switch action {
+	case catalog.FKCascade, catalog.FKSetNull, catalog.FKSetDefault:
+		input, old := childScan(child, c, vals)
+		if err := runAction(r, e, child, c, input, old, action, newv); err != nil || action != catalog.FKSetDefault {
+			return err
+		}
+		// The default may be the very key that went away.
+	}
+	if action != catalog.FKRestrict {
 		// Another row may have taken the key since.
 		key, err := parentKey(c, parent, vals)
 		if err != nil {
@@ -337,18 +345,14 @@ func (q *Queue) parentGone(r *run, e *fkEvent, child *catalog.Table, c *catalog.
 		if q.AllSet != nil && c.Deferrable {
 			late = *q.AllSet
 		}
-		if late && !e.lateNow() {
+		if late && action == catalog.FKNoAction && !e.lateNow() {
 			l := *e
 			l.op |= lateBit
 			q.late = append(q.late, l)
 			return nil
 		}
 	}
-	input, old := childScan(child, c, vals)
-	switch action {
-	case catalog.FKCascade, catalog.FKSetNull, catalog.FKSetDefault:
-		return runAction(r, e, child, c, input, old, action, newv)
-	}
+	input, _ := childScan(child, c, vals)
 	found, err := anyRow(r, input)
 	if err != nil || !found {
 		return err

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 
@@ -30,6 +31,13 @@ type rowWriter struct {
 	sent  bool  // something was sent that is not committed
 	rows  int64 // inserted so far, for the row that an error is about
 
+	// holding keeps new entries back in held until the statement has removed all
+	// the old ones, as deferrable keys need.
+	holding bool
+	held    []heldPut
+	// heldBytes is what of it is not accounted for yet.
+	heldBytes int
+
 	// ahead lets rows be read while earlier ones are being written: only if
 	// reading them does not need the transaction.
 	ahead  bool
@@ -42,6 +50,13 @@ type reqMeta struct {
 	row   []types.Datum
 	exprs []types.Datum
 	nth   int64 // of the rows inserted
+}
+
+// heldPut is an entry that waits for the end of the statement.
+type heldPut struct {
+	key, value []byte
+	expect     api.ExpectKind
+	meta       reqMeta
 }
 
 // flight is what is being written while further rows are read.
@@ -193,6 +208,11 @@ func (w *rowWriter) value(enc *rowenc.IndexEncoder, row []types.Datum) []byte {
 }
 
 func (w *rowWriter) put(x *catalog.Index, key, value []byte, e api.ExpectKind, row, exprs []types.Datum) {
+	if w.holding {
+		w.held = append(w.held, heldPut{bytes.Clone(key), bytes.Clone(value), e, reqMeta{x, row, exprs, w.rows}})
+		w.heldBytes += 2*(len(key)+len(value)) + 64*(len(row)+1)
+		return
+	}
 	w.batch.Put(key, value, api.Expect{Kind: e})
 	w.meta = append(w.meta, reqMeta{x, row, exprs, w.rows})
 	w.bytes += len(key) + len(value)
@@ -235,6 +255,24 @@ func (w *rowWriter) remove(row []types.Datum, p int) {
 			w.del(w.key(iw.enc, row, iw.exprDatums(p)))
 		}
 	}
+}
+
+// release sends what was held back, all but the last part of it.
+func (w *rowWriter) release() error {
+	held := w.held
+	w.held = nil
+	for i := range held {
+		h := &held[i]
+		w.batch.Put(h.key, h.value, api.Expect{Kind: h.expect})
+		w.meta = append(w.meta, h.meta)
+		w.bytes += len(h.key) + len(h.value)
+		if w.full() {
+			if err := w.send(false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Bounds on what is sent at once.

@@ -1,7 +1,9 @@
 package schemachange
 
 import (
+	"errors"
 	"slices"
+	"strings"
 
 	"github.com/pamirdb/pamir/sql/ast"
 	"github.com/pamirdb/pamir/sql/catalog"
@@ -124,7 +126,7 @@ func (m *tableMaker) alterColumn(c *ast.AlterTableCmd) error {
 		col.Default = nil
 		if c.Def != nil {
 			if err := m.setDefault(col, c.Def); err != nil {
-				return err
+				return nowhere(err)
 			}
 		}
 	case ast.AT_DropNotNull:
@@ -440,8 +442,21 @@ func (m *tableMaker) dropForeignKey(k *catalog.Constraint) error {
 	return nil
 }
 
+// nowhere takes the position off an error: ALTER TABLE does not tell where in the
+// statement a stored expression went wrong.
+func nowhere(err error) error {
+	var e *types.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	c := *e
+	c.Position = 0
+	return &c
+}
+
 // dropReferences drops the foreign keys that stand on an index, or refuses.
 func (m *tableMaker) dropReferences(index types.OID, name string, behavior ast.DropBehavior) error {
+	var lines []string
 	for _, in := range slices.Clone(m.t.InboundFKs) {
 		t := m.t
 		if in.Table != m.t.ID {
@@ -455,8 +470,8 @@ func (m *tableMaker) dropReferences(index types.OID, name string, behavior ast.D
 			continue
 		}
 		if behavior != ast.DROP_CASCADE {
-			return types.Errorf(types.CodeDependentObjectsStillExist, "cannot drop constraint %s on table %s because other objects depend on it", name, m.t.Name).
-				WithDetail("constraint %s on table %s depends on index %s", fk.Name, t.Name, name).WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
+			lines = append(lines, "constraint "+fk.Name+" on table "+t.Name+" depends on index "+name)
+			continue
 		}
 		oid := in.Constraint
 		m.notice("00000", "drop cascades to constraint %s on table %s", fk.Name, t.Name)
@@ -466,7 +481,11 @@ func (m *tableMaker) dropReferences(index types.OID, name string, behavior ast.D
 			m.Change.Put(t)
 		}
 	}
-	return nil
+	if lines == nil {
+		return nil
+	}
+	return types.Errorf(types.CodeDependentObjectsStillExist, "cannot drop constraint %s on table %s because other objects depend on it", name, m.t.Name).
+		WithDetail("%s", strings.Join(lines, "\n")).WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
 }
 
 // dropPrimaryKey moves the rows back to a hidden key.
@@ -485,11 +504,11 @@ func (m *tableMaker) dropColumn(c *ast.AlterTableCmd) error {
 		return types.Errorf(types.CodeUndefinedColumn, "column \"%s\" of relation \"%s\" does not exist", c.Name, m.t.Name)
 	}
 	id, seq := m.t.Columns[i].ID, m.t.Columns[i].Sequence
-	if x := m.t.PrimaryIndex(); slices.ContainsFunc(x.Columns, func(ic catalog.IndexColumn) bool { return ic.Column == id }) {
-		return types.Errorf(types.CodeFeatureNotSupported, "dropping a column of the primary key is not supported: rows are stored in its order")
-	}
 	if err := m.dropWithColumn(id, c.Behavior == ast.DROP_CASCADE); err != nil {
 		return err
+	}
+	if x := m.t.PrimaryIndex(); slices.ContainsFunc(x.Columns, func(ic catalog.IndexColumn) bool { return ic.Column == id }) {
+		return types.Errorf(types.CodeFeatureNotSupported, "dropping a column of the primary key is not supported: rows are stored in its order")
 	}
 	for _, k := range slices.Clone(m.t.Constraints) {
 		if !slices.Contains(k.Columns, id) {

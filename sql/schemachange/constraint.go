@@ -112,6 +112,10 @@ func (m *tableMaker) columnIDs(names []string, loc int) ([]catalog.ColumnID, err
 // uniqueConstraint adds PRIMARY KEY or UNIQUE with the index that carries it.
 func (m *tableMaker) uniqueConstraint(c *ast.Constraint, columns []string) error {
 	primary := c.Contype == ast.CONSTR_PRIMARY
+	if c.Initdeferred {
+		return types.Errorf(types.CodeFeatureNotSupported, "unique constraints that are INITIALLY DEFERRED are not supported").
+			WithHint("A DEFERRABLE one is checked at the end of each statement.").At(position(newLocation(m, c)))
+	}
 	if c.Indexname != "" {
 		return m.constraintOnIndex(c)
 	}
@@ -231,7 +235,7 @@ func (m *tableMaker) foreignKey(c *ast.Constraint, columns []string) error {
 	if !m.isNew {
 		t = m.t
 	}
-	d, err := m.relation(rangeName(c.Pktable), c.Pktable.Location)
+	d, err := m.relation(rangeName(c.Pktable), -1)
 	if err != nil {
 		return err
 	}
@@ -328,6 +332,12 @@ func referenced(con *catalog.Constraint, ref *catalog.Table, names []string) err
 		}
 		if con.Index == 0 {
 			return types.Errorf(types.CodeInvalidForeignKey, "there is no unique constraint matching given keys for referenced table \"%s\"", ref.Name)
+		}
+	}
+	for i := range ref.Constraints {
+		if k := &ref.Constraints[i]; k.Index == con.Index && k.Kind != catalog.ForeignKey && k.Deferrable {
+			return types.Errorf(types.CodeObjectNotInPrerequisite, "cannot use a deferrable %s for referenced table \"%s\"",
+				map[bool]string{true: "primary key", false: "unique constraint"}[len(names) == 0], ref.Name)
 		}
 	}
 	if len(con.RefColumns) != len(con.Columns) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/pamirdb/pamir/pkg/keys"
 	"github.com/pamirdb/pamir/sql/ast"
@@ -74,7 +75,7 @@ func relationWord(o ast.ObjectType) string {
 
 func (e *Env) dropRelation(s *ast.DropStmt, n catalog.Name) (catalog.Descriptor, error) {
 	word := relationWord(s.RemoveType)
-	d, ok := e.resolver().Relation(n)
+	oid, d, ok := e.resolver().RelationOID(n)
 	if !ok {
 		if s.MissingOk {
 			e.notice("00000", "%s \"%s\" does not exist, skipping", word, n)
@@ -87,15 +88,22 @@ func (e *Env) dropRelation(s *ast.DropStmt, n catalog.Name) (catalog.Descriptor,
 	}
 	kinds := map[ast.ObjectType]catalog.Kind{ast.OBJECT_TABLE: catalog.KindTable, ast.OBJECT_VIEW: catalog.KindView,
 		ast.OBJECT_MATVIEW: catalog.KindView, ast.OBJECT_SEQUENCE: catalog.KindSequence}
-	if d.Kind() != kinds[s.RemoveType] {
-		article := "a"
-		return nil, types.Errorf(types.CodeWrongObjectType, "\"%s\" is not %s %s", n.Name, article, word).
-			WithHint("Use DROP %s to remove %s %s.", map[catalog.Kind]string{catalog.KindTable: "TABLE", catalog.KindView: "VIEW", catalog.KindSequence: "SEQUENCE"}[d.Kind()], article, d.Kind())
+	if oid != d.Head().ID || d.Kind() != kinds[s.RemoveType] {
+		return nil, types.Errorf(types.CodeWrongObjectType, "\"%s\" is not a %s", n.Name, word).WithHint("%s", howToDrop(oid, d))
 	}
 	if err := e.mustOwn(d.Head(), word); err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+// howToDrop says what removes a relation that was taken for another kind.
+func howToDrop(oid types.OID, d catalog.Descriptor) string {
+	kind := d.Kind().String()
+	if oid != d.Head().ID {
+		return "Use DROP INDEX to remove an index."
+	}
+	return "Use DROP " + strings.ToUpper(kind) + " to remove a " + kind + "."
 }
 
 // removeTable drops a table with its data, its keys' ends in other tables and the

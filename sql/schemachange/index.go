@@ -174,7 +174,7 @@ func (e *Env) dropIndexByName(n catalog.Name, missingOK bool) error {
 		return nil
 	}
 	if ok {
-		return types.Errorf(types.CodeWrongObjectType, "\"%s\" is not an index", n.Name)
+		return types.Errorf(types.CodeWrongObjectType, "\"%s\" is not an index", n.Name).WithHint("%s", howToDrop(oid, d))
 	}
 	if missingOK {
 		e.notice("00000", "index \"%s\" does not exist, skipping", n)

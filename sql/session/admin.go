@@ -322,13 +322,16 @@ func (s *Session) analyze(t *catalog.Table) error {
 }
 
 // createTableAs carries out CREATE TABLE AS: the table, then INSERT ... SELECT.
-func (s *Session) createTableAs(n *ast.CreateTableAsStmt, text string) (string, error) {
+func (s *Session) createTableAs(n *ast.CreateTableAsStmt, w ResultWriter) (string, error) {
 	if n.Objtype == ast.OBJECT_MATVIEW {
 		return "", types.Errorf(types.CodeFeatureNotSupported, "materialized views are not supported")
 	}
 	if n.IfNotExists {
 		name := catalog.Name{Schema: n.Into.Rel.Schemaname, Name: n.Into.Rel.Relname}
 		if _, exists := s.resolve().Relation(name); exists {
+			e := types.Errorf(types.CodeDuplicateTable, "relation \"%s\" already exists, skipping", name.Name)
+			e.Severity = "NOTICE"
+			s.notify(w, e)
 			return "CREATE TABLE AS", nil
 		}
 	}
@@ -380,35 +383,19 @@ func (s *Session) fillNew(into *ast.IntoClause, query ast.Node) (string, error) 
 }
 
 // setConstraints carries out SET CONSTRAINTS.
-func (s *Session) setConstraints(n *ast.ConstraintsSetStmt) error {
+func (s *Session) setConstraints(n *ast.ConstraintsSetStmt, w ResultWriter) error {
+	if !s.t.block {
+		s.notify(w, warning(types.CodeNoActiveTransaction, "SET CONSTRAINTS can only be used in transaction blocks"))
+	}
 	if len(n.Constraints) == 0 {
 		v := n.Deferred
 		s.t.queue.AllSet, s.t.queue.Deferred = &v, nil
 	}
 	for _, c := range n.Constraints {
-		rv, ok := c.(*ast.RangeVar)
-		if !ok {
-			continue
-		}
-		found := false
-		s.snapshot().Each(func(d catalog.Descriptor) bool {
-			t, ok := d.(*catalog.Table)
-			if !ok {
-				return true
+		if rv, ok := c.(*ast.RangeVar); ok {
+			if err := s.setConstraint(rv, n.Deferred); err != nil {
+				return err
 			}
-			for i := range t.Constraints {
-				if t.Constraints[i].Name == rv.Relname {
-					if s.t.queue.Deferred == nil {
-						s.t.queue.Deferred = map[types.OID]bool{}
-					}
-					s.t.queue.Deferred[t.Constraints[i].OID] = n.Deferred
-					found = true
-				}
-			}
-			return true
-		})
-		if !found {
-			return types.Errorf(types.CodeUndefinedObject, "constraint \"%s\" does not exist", rv.Relname)
 		}
 	}
 	if n.Deferred || s.t.txn == nil {
@@ -416,6 +403,39 @@ func (s *Session) setConstraints(n *ast.ConstraintsSetStmt) error {
 	}
 	s.prepareRunner(&s.main)
 	return s.t.queue.Drain(&s.main.env, true)
+}
+
+// setConstraint sets when the constraints of a name are checked.
+func (s *Session) setConstraint(rv *ast.RangeVar, deferred bool) error {
+	found := false
+	var bad error
+	s.snapshot().Each(func(d catalog.Descriptor) bool {
+		t, ok := d.(*catalog.Table)
+		if !ok {
+			return true
+		}
+		for i := range t.Constraints {
+			c := &t.Constraints[i]
+			switch {
+			case c.Name != rv.Relname:
+				continue
+			case !c.Deferrable:
+				bad = types.Errorf(types.CodeWrongObjectType, "constraint \"%s\" is not deferrable", c.Name)
+			case deferred && c.Kind != catalog.ForeignKey:
+				bad = types.Errorf(types.CodeFeatureNotSupported, "unique constraint \"%s\" cannot be deferred beyond the end of a statement", c.Name)
+			}
+			if s.t.queue.Deferred == nil {
+				s.t.queue.Deferred = map[types.OID]bool{}
+			}
+			s.t.queue.Deferred[c.OID] = deferred
+			found = true
+		}
+		return bad == nil
+	})
+	if !found && bad == nil {
+		bad = types.Errorf(types.CodeUndefinedObject, "constraint \"%s\" does not exist", rv.Relname)
+	}
+	return bad
 }
 
 // lockTables carries out LOCK TABLE. Rows are locked by who uses them; a table's

@@ -93,11 +93,11 @@ func (s *Session) runUtility(st *parse.Statement, w ResultWriter, formats []int1
 	case *ast.VacuumStmt:
 		return s.vacuum(n)
 	case *ast.CreateTableAsStmt:
-		return s.createTableAs(n, st.Text)
+		return s.createTableAs(n, w)
 	case *ast.SelectStmt: // SELECT INTO
 		return s.selectInto(n, st.Text)
 	case *ast.ConstraintsSetStmt:
-		return "SET CONSTRAINTS", s.setConstraints(n)
+		return "SET CONSTRAINTS", s.setConstraints(n, w)
 	case *ast.LockStmt:
 		return "LOCK TABLE", s.lockTables(n)
 	case *ownNode:
