@@ -58,7 +58,8 @@ const (
 	// QueryIntent asks whether a write of a staging transaction is there, and
 	// prevents it from ever appearing if not.
 	QueryIntent
-	// RecoverTxn finalizes a staging record after its intents were queried.
+	// RecoverTxn finalizes a staging record after its intents were queried, or
+	// removes one that nothing refers to any more.
 	RecoverTxn
 	// ResolveIntent turns the intents of a finished transaction at Key, or in
 	// [Key, End), into versions or removes them, and releases its locks.
@@ -197,7 +198,8 @@ type TxnArgs struct {
 	// Lazy, on ResolveIntent, says that nobody needs the resolution soon: the
 	// range takes note of the commit and resolves when it suits. With the status
 	// Staging it only takes note: the transaction is committed, its record does
-	// not say so yet.
+	// not say so yet. Without Lazy, Staging is for a batch in which RecoverTxn has
+	// just made the record say so.
 	Lazy bool
 	// PusheeSeen is when the pusher's node last heard of the pushee: a pushee
 	// without a record counts as alive for a while after that.
@@ -205,8 +207,8 @@ type TxnArgs struct {
 	// Waits are the pusher's known waits-for edges that lead to it; the pushee's
 	// anchor keeps them for a while, so that cycles over nodes are found.
 	Waits []WaitEdge
-	// Forget, on EndTxn, removes the record of a finished transaction. The
-	// coordinator sends it once every span of Locks is resolved.
+	// Forget, on RecoverTxn, removes the record of a finished
+	// transaction. The coordinator sends it once every span of Locks is resolved.
 	Forget bool
 }
 

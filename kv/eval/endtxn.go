@@ -18,8 +18,6 @@ func (ev *evaluation) endTxn(r *api.Request) error {
 		return err
 	}
 	switch {
-	case r.Txn.Forget:
-		return ev.forget(rec)
 	case !r.Txn.Commit:
 		return ev.abort(r, rec)
 	case rec != nil && rec.Status == api.Aborted:

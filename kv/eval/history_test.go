@@ -278,13 +278,25 @@ func (t *txnRun) commitParallel(ks []string, locks []api.Span, end api.Request) 
 	if t.silent && t.rnd.Intn(4) == 0 {
 		return nil // the coordinator dies once all is staged: the transaction is committed
 	}
-	end.Txn = &api.TxnArgs{Commit: true, Locks: locks}
-	if _, err := t.do(end); err != nil {
+	if t.rnd.Intn(2) == 0 {
+		end.Txn = &api.TxnArgs{Commit: true, Locks: locks}
+		if _, err := t.do(end); err != nil {
+			return fmt.Errorf("explicit commit: %w", err)
+		}
+	} else if err := t.recover(&api.TxnArgs{Commit: true}); err != nil {
 		return fmt.Errorf("explicit commit: %w", err)
 	}
 	t.resolve(api.Committed)
-	end.Txn = &api.TxnArgs{Forget: true}
-	_, err = t.do(end)
+	return t.recover(&api.TxnArgs{Forget: true})
+}
+
+// recover tells the record of a staged transaction that all its writes are there,
+// or that nobody needs it any more.
+func (t *txnRun) recover(args *api.TxnArgs) error {
+	m := t.meta
+	m.WriteTS = t.meta.WriteTS.Forward(t.out.ts)
+	args.Pushee = m
+	_, err := t.send(&api.BatchRequest{Requests: []api.Request{{Kind: api.RecoverTxn, Key: m.Anchor, Txn: args}}})
 	return err
 }
 

@@ -61,7 +61,7 @@ func (ev *evaluation) makePlan() error {
 // so that versions can be written straight and no record is needed.
 func (ev *evaluation) isOnePhase(end *api.Request) bool {
 	a := end.Txn
-	if !a.Commit || len(a.InFlight) > 0 || a.Forget || !ev.inRange(ev.anchor()) {
+	if !a.Commit || len(a.InFlight) > 0 || !ev.inRange(ev.anchor()) {
 		return false
 	}
 	if ev.ba.NoIntents {

@@ -358,7 +358,7 @@ func (s *script) request(line string, ba *api.BatchRequest) (api.Request, error)
 	f := strings.Fields(line)
 	kinds := map[string]api.Kind{"get": api.Get, "scan": api.Scan, "rscan": api.Scan, "put": api.Put, "del": api.Delete,
 		"clear": api.DeleteRange, "incr": api.Increment, "validate": api.ValidateLock, "refresh": api.Refresh,
-		"commit": api.EndTxn, "stage": api.EndTxn, "abort": api.EndTxn, "forget": api.EndTxn, "heartbeat": api.HeartbeatTxn,
+		"commit": api.EndTxn, "stage": api.EndTxn, "abort": api.EndTxn, "forget": api.RecoverTxn, "heartbeat": api.HeartbeatTxn,
 		"push": api.PushTxn, "query": api.QueryTxn, "query-intent": api.QueryIntent, "recover": api.RecoverTxn,
 		"resolve": api.ResolveIntent, "release": api.ReleaseLocks, "gc": api.GC}
 	r := api.Request{Kind: kinds[f[0]]}
@@ -376,14 +376,14 @@ func (s *script) request(line string, ba *api.BatchRequest) (api.Request, error)
 	}
 	switch r.Kind {
 	case api.EndTxn:
-		r.Txn = &api.TxnArgs{Commit: f[0] != "abort" && f[0] != "forget", Forget: f[0] == "forget", Ignored: ba.Ignored}
+		r.Txn = &api.TxnArgs{Commit: f[0] != "abort", Ignored: ba.Ignored}
 		if len(r.Key) == 0 {
 			r.Key = ba.Txn.Anchor
 		}
 	case api.HeartbeatTxn:
 		r.Key = ba.Txn.Anchor
 	case api.PushTxn, api.QueryTxn, api.RecoverTxn, api.QueryIntent, api.ResolveIntent:
-		r.Txn = &api.TxnArgs{}
+		r.Txn = &api.TxnArgs{Forget: f[0] == "forget"}
 	}
 	r.Reverse = f[0] == "rscan"
 	for _, w := range words {
@@ -467,7 +467,7 @@ func (s *script) word(r *api.Request, w string) error {
 	case "found":
 		r.Txn.Commit = true
 	case "status":
-		r.Txn.Status = map[string]api.TxnStatus{"committed": api.Committed, "aborted": api.Aborted, "pending": api.Pending}[v]
+		r.Txn.Status = map[string]api.TxnStatus{"committed": api.Committed, "aborted": api.Aborted, "pending": api.Pending, "staging": api.Staging}[v]
 	default:
 		return fmt.Errorf("unknown word %q", w)
 	}

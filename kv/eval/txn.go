@@ -9,6 +9,7 @@ import (
 	"github.com/pamirdb/pamir/kv/concurrency"
 	"github.com/pamirdb/pamir/kv/mvcc"
 	"github.com/pamirdb/pamir/pkg/hlc"
+	"github.com/pamirdb/pamir/pkg/ids"
 )
 
 // HeartbeatInterval is how often a coordinator must renew its record, or create
@@ -143,6 +144,9 @@ func (ev *evaluation) recoverTxn(r *api.Request, resp *api.Response) error {
 	if err != nil {
 		return err
 	}
+	if r.Txn.Forget {
+		return ev.forget(rec)
+	}
 	if rec == nil {
 		// Not staged, or finished and forgotten, in which case nothing is left that
 		// the tombstone could mislead. It keeps the record from coming late.
@@ -203,8 +207,11 @@ func (ev *evaluation) resolveIntent(r *api.Request, resp *api.Response) error {
 	}
 	res := &mvcc.Resolution{ID: a.Pushee.ID, Epoch: a.Pushee.Epoch, Status: a.Status, TS: a.Pushee.WriteTS,
 		Ignored: a.Ignored, Mark: a.PushAbort}
-	if a.Status == api.Staging {
-		return fmt.Errorf("eval: a staging transaction's intents cannot be resolved")
+	if res.Status == api.Staging {
+		if !ev.recovered(a.Pushee.ID) {
+			return fmt.Errorf("eval: a staging transaction's intents cannot be resolved")
+		}
+		res.Status = api.Committed
 	}
 	before := len(ev.changes.Ops)
 	var err error
@@ -212,10 +219,24 @@ func (ev *evaluation) resolveIntent(r *api.Request, resp *api.Response) error {
 		return err
 	}
 	resp.Number = int64(len(ev.changes.Ops) - before)
-	if a.Status == api.Committed || a.Status == api.Aborted {
+	if res.Status == api.Committed || res.Status == api.Aborted {
 		ev.releaseLater(a.Pushee.ID, r.Key, r.End)
 	}
 	return nil
+}
+
+// recovered reports whether this batch has made a transaction's record say that
+// it is committed.
+func (ev *evaluation) recovered(id ids.TxnID) bool {
+	for i := range ev.ba.Requests {
+		r := &ev.ba.Requests[i]
+		if r.Kind != api.RecoverTxn || r.Txn.Pushee.ID != id {
+			continue
+		}
+		rec := ev.resp.Responses[i].Txn
+		return rec != nil && rec.Status == api.Committed
+	}
+	return false
 }
 
 // collectGarbage removes what nobody can read at or above the threshold.

@@ -33,6 +33,7 @@ type cleanup struct {
 	end            api.Request
 	intents, locks []api.Span
 	ignored        []api.SeqInterval
+	local          int // of intents: those resolved together with the record
 }
 
 // cleanup captures what the transaction leaves behind.
@@ -104,7 +105,7 @@ func (c *cleanup) run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, cleanupTimeout)
 	defer cancel()
 	if c.decide {
-		if err := c.sendEnd(ctx, false); err != nil {
+		if err := c.sendEnd(ctx); err != nil {
 			var gone *api.AbortedError
 			if c.status == api.Committed || !errors.As(err, &gone) {
 				return errors.Join(err, c.release(ctx))
@@ -127,13 +128,9 @@ func (c *cleanup) run(ctx context.Context) error {
 	return nil
 }
 
-func (c *cleanup) sendEnd(ctx context.Context, forget bool) error {
-	end := c.end
-	args := *end.Txn
-	args.Forget = forget
-	end.Txn = &args
+func (c *cleanup) sendEnd(ctx context.Context) error {
 	for {
-		err := c.send(ctx, []api.Request{end}, c.meta)
+		err := c.send(ctx, []api.Request{c.end}, c.meta)
 		var ambiguous *api.AmbiguousError
 		if !errors.As(err, &ambiguous) || sleep(ctx, retryPause) != nil {
 			return err
@@ -154,7 +151,7 @@ func (c *cleanup) resolve(ctx context.Context) error {
 	// for company, others would wait for the last.
 	lazy := c.status == api.Committed && len(c.intents) <= lazyIntents &&
 		!slices.ContainsFunc(c.intents, func(s api.Span) bool { return s.End != nil })
-	args := &api.TxnArgs{Pushee: *c.meta, Status: c.status, Ignored: c.ignored, Lazy: lazy}
+	args := c.resolution(lazy)
 	for left := c.intents; len(left) > 0; {
 		reqs := make([]api.Request, 0, len(left))
 		for _, s := range left {
@@ -175,6 +172,10 @@ func (c *cleanup) resolve(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (c *cleanup) resolution(lazy bool) *api.TxnArgs {
+	return &api.TxnArgs{Pushee: *c.meta, Status: c.status, Ignored: c.ignored, Lazy: lazy}
 }
 
 // cut divides a span along the ranges, as far as they are known: each of them

@@ -386,5 +386,5 @@ func (t *Txn) committedAt(ts hlc.Timestamp, decide bool) {
 	t.end(committed)
 	c := t.cleanup(api.Committed)
 	c.decide = decide
-	t.db.background("txn resolve", c.run)
+	t.db.finish(c)
 }

@@ -79,7 +79,8 @@ type DB struct {
 	open  registry
 	stats counters
 	// forgets are the records that nothing refers to any more.
-	forgets forgetter
+	forgets  forgetter
+	finishes finisher
 }
 
 type counters struct {

@@ -3,13 +3,13 @@ package txn
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/pamirdb/pamir/kv/api"
 )
 
-// forgetter removes the records of finished transactions a while later, many at
-// once: nobody waits for it, and commands that are proposed together share one
-// sync of the log.
+// forgetter removes the records of finished transactions a while later, all of a
+// range in one command: nobody waits for it.
 type forgetter struct {
 	mu   sync.Mutex
 	list []*cleanup
@@ -17,14 +17,14 @@ type forgetter struct {
 
 const (
 	forgetEvery   = 100 * time.Millisecond
-	forgetAtOnce  = 32
+	forgetAtOnce  = 512
 	forgetTimeout = 2 * time.Second
 )
 
-func (f *forgetter) add(c *cleanup) {
+func (f *forgetter) add(c ...*cleanup) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.list = append(f.list, c)
+	f.list = append(f.list, c...)
 }
 
 func (f *forgetter) take() []*cleanup {
@@ -52,27 +52,18 @@ func (d *DB) forgetLoop(ctx context.Context) {
 // forgetAll removes records and waits. One that cannot be removed is left for
 // garbage collection.
 func (d *DB) forgetAll(ctx context.Context, list []*cleanup) {
-	if len(list) == 0 {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, forgetTimeout)
 	defer cancel()
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(forgetAtOnce, len(list)) {
-		wg.Add(1)
-		go func() { // awaited below
-			defer wg.Done()
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(list) {
-					return
-				}
-				if err := list[i].sendEnd(ctx, true); err != nil {
-					d.stats.backgroundFailures.Add(1)
-				}
-			}
-		}()
+	for len(list) > 0 {
+		n := min(forgetAtOnce, len(list))
+		ba := &api.BatchRequest{Header: api.Header{Gateway: list[0].meta.Gateway}, Requests: make([]api.Request, 0, n)}
+		for _, c := range list[:n] {
+			ba.Requests = append(ba.Requests, api.Request{Kind: api.RecoverTxn, Key: c.meta.Anchor,
+				Txn: &api.TxnArgs{Pushee: *c.meta, Forget: true}})
+		}
+		if _, err := d.cfg.Ranges.Send(ctx, ba); err != nil {
+			d.stats.backgroundFailures.Add(int64(n))
+		}
+		list = list[n:]
 	}
-	wg.Wait()
 }

@@ -229,7 +229,7 @@ func (t *Txn) recoverOutcome(m *api.TxnMeta, there []*pending, cause error) erro
 		default:
 			// The record was not staged, or not yet: an abort keeps it from coming.
 			c := t.cleanup(api.Aborted)
-			if err = c.sendEnd(ctx, false); err == nil {
+			if err = c.sendEnd(ctx); err == nil {
 				return t.recovered(&api.TxnRecord{Status: api.Aborted})
 			}
 		}
