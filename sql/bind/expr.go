@@ -302,13 +302,27 @@ func (q *query) rowExpr(n *ast.RowExpr) (expr.Expr, error) { return q.rowOf(n.Ar
 
 func (q *query) rowOf(ns []ast.Node, loc int) (expr.Expr, error) {
 	row := &expr.RowExpr{Typ: types.RecordType, Location: position(loc)}
-	for i, a := range ns {
-		e, err := q.expr(a)
-		if err != nil {
-			return nil, err
+	for _, a := range ns {
+		var fields []expr.Expr
+		if star, ok := isStar(a); ok {
+			ts, err := q.star(star)
+			if err != nil {
+				return nil, err
+			}
+			for _, t := range ts {
+				fields = append(fields, t.e)
+			}
+		} else {
+			e, err := q.expr(a)
+			if err != nil {
+				return nil, err
+			}
+			fields = append(fields, e)
 		}
-		row.Fields = append(row.Fields, e)
-		row.Names = append(row.Names, "f"+strconv.Itoa(i+1))
+		for _, e := range fields {
+			row.Fields = append(row.Fields, e)
+			row.Names = append(row.Names, "f"+strconv.Itoa(len(row.Fields)))
+		}
 	}
 	return row, nil
 }
@@ -375,7 +389,7 @@ func (q *query) indirection(n *ast.A_Indirection) (expr.Expr, error) {
 	for i := 0; i < len(n.Indirection); i++ {
 		switch ind := n.Indirection[i].(type) {
 		case *ast.String:
-			if e, err = q.field(e, ind.Sval); err != nil {
+			if e, err = q.field(e, ind.Sval, expr.LocationOf(e)-1); err != nil {
 				return nil, err
 			}
 		case *ast.A_Indices:
@@ -394,18 +408,6 @@ func (q *query) indirection(n *ast.A_Indirection) (expr.Expr, error) {
 		}
 	}
 	return e, nil
-}
-
-func (q *query) field(e expr.Expr, name string) (expr.Expr, error) {
-	row, ok := e.(*expr.RowExpr)
-	if ok {
-		for i, f := range row.Names {
-			if f == name {
-				return row.Fields[i], nil
-			}
-		}
-	}
-	return nil, types.Errorf(types.CodeUndefinedColumn, "column \"%s\" not found in data type %s", name, types.Format(e.Type().OID, -1)).At(expr.LocationOf(e))
 }
 
 // maxDimensions bounds the dimensions of an array, as in PostgreSQL.

@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/pamirdb/pamir/sql/ast"
@@ -292,7 +293,7 @@ func (b *binder) sortKey(e expr.Expr, s *ast.SortBy) (expr.SortKey, error) {
 	if ops, ok := pgfacts.DefaultBtree(e.Type().OID); !ok || ops.Less == 0 {
 		if e.Type().OID != types.RecordOID {
 			return k, types.Errorf(types.CodeUndefinedFunction, "could not identify an ordering operator for type %s", types.Format(e.Type().OID, -1)).
-				WithHint("Use an explicit ordering operator or modify the query.").At(expr.LocationOf(e))
+				WithHint("Use an explicit ordering operator or modify the query.").At(cmp.Or(position(locationOf(s.Node)), expr.LocationOf(e)))
 		}
 	}
 	return k, nil

@@ -124,11 +124,34 @@ func (q *query) plainOp(n *ast.A_Expr) (expr.Expr, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := rowOfSubquery(l, r, x); err != nil {
+			return nil, err
+		}
 		if l, err = q.compare(opName(x.Name), l, r, x.Location); err != nil {
 			return nil, err
 		}
 	}
 	return l, nil
+}
+
+// rowOfSubquery checks that a subquery has the columns of the row it is compared
+// with.
+func rowOfSubquery(l, r expr.Expr, n *ast.A_Expr) error {
+	row, isRow := l.(*expr.RowExpr)
+	if _, isSub := n.Rexpr.(*ast.SubLink); !isRow || !isSub {
+		return nil
+	}
+	have := 1
+	if sub, ok := r.(*expr.RowExpr); ok {
+		have = len(sub.Fields)
+	}
+	switch {
+	case have < len(row.Fields):
+		return types.Errorf(types.CodeSyntaxError, "subquery has too few columns").At(position(n.Location))
+	case have > len(row.Fields):
+		return types.Errorf(types.CodeSyntaxError, "subquery has too many columns").At(position(n.Location))
+	}
+	return nil
 }
 
 // operand binds an operand; a row constructor stays one for row comparison.
@@ -143,7 +166,7 @@ func (q *query) operand(n ast.Node) (expr.Expr, error) {
 func (q *query) compare(name string, l, r expr.Expr, loc int) (expr.Expr, error) {
 	lr, lok := l.(*expr.RowExpr)
 	rr, rok := r.(*expr.RowExpr)
-	if lok && rok {
+	if lok && rok && lr.Table == "" && rr.Table == "" {
 		return q.b.rowCompare(name, lr.Fields, rr.Fields, loc)
 	}
 	return q.b.op(name, l, r, loc)

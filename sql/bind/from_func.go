@@ -90,6 +90,9 @@ func (q *query) oneFunction(n *ast.RangeFunction, f ast.Node, alias string, scan
 	if err := q.functionColumns(e, f, alias, defs, scan, it); err != nil {
 		return err
 	}
+	if fn, ok := e.(*expr.FuncExpr); ok && len(defs) > 0 && takesShape(fn.Name) {
+		e = withShape(fn, scan.Out[before:])
+	}
 	scan.Calls = append(scan.Calls, e)
 	scan.Widths = append(scan.Widths, len(scan.Out)-before)
 	return nil
@@ -123,7 +126,10 @@ func (q *query) functionColumns(e expr.Expr, f ast.Node, alias string, defs []as
 			return types.Errorf(types.CodeSyntaxError, "a column definition list is required for functions returning \"record\"").At(fn.Location)
 		}
 	}
-	name := alias
+	name := resultName(e)
+	if name == "" {
+		name = alias
+	}
 	if name == "" {
 		name = figureName(f)
 	}
@@ -131,22 +137,44 @@ func (q *query) functionColumns(e expr.Expr, f ast.Node, alias string, defs []as
 	return nil
 }
 
-// outColumns adds a column for each OUT argument, if there are several.
-func (b *binder) outColumns(p *pgfacts.Proc, scan *plan.FunctionScan, it *item) bool {
-	type out struct {
-		name string
-		typ  types.OID
+// resultName is the name of a function's one OUT argument; empty if there is
+// none or no such function.
+func resultName(e expr.Expr) string {
+	fn, ok := e.(*expr.FuncExpr)
+	if !ok {
+		return ""
 	}
-	var outs []out
+	if p, ok := pgfacts.ProcByOID(fn.Func); ok {
+		if outs := outArgs(p); len(outs) == 1 {
+			return outs[0].name
+		}
+	}
+	return ""
+}
+
+// outArg is an OUT argument of a function.
+type outArg struct {
+	name string
+	typ  types.OID
+}
+
+func outArgs(p *pgfacts.Proc) []outArg {
+	var outs []outArg
 	for i, t := range p.AllArgs {
 		if i < len(p.ArgModes) && (p.ArgModes[i] == 'o' || p.ArgModes[i] == 't' || p.ArgModes[i] == 'b') {
-			o := out{typ: t}
+			o := outArg{typ: t}
 			if i < len(p.ArgNames) {
 				o.name = p.ArgNames[i]
 			}
 			outs = append(outs, o)
 		}
 	}
+	return outs
+}
+
+// outColumns adds a column for each OUT argument, if there are several.
+func (b *binder) outColumns(p *pgfacts.Proc, scan *plan.FunctionScan, it *item) bool {
+	outs := outArgs(p)
 	if len(outs) < 2 || p.Ret != types.RecordOID {
 		return false
 	}
@@ -154,4 +182,31 @@ func (b *binder) outColumns(p *pgfacts.Proc, scan *plan.FunctionScan, it *item) 
 		b.addFuncColumn(scan, it, o.name, types.Of(o.typ))
 	}
 	return true
+}
+
+// takesShape reports whether a function has to know the columns that its caller
+// expects.
+func takesShape(name string) bool {
+	switch name {
+	case "json_to_record", "jsonb_to_record", "json_to_recordset", "jsonb_to_recordset":
+		return true
+	}
+	return false
+}
+
+// withShape passes the columns of a definition list on to the function: their
+// names, types and modifiers, as arrays behind its own arguments.
+func withShape(f *expr.FuncExpr, cols []plan.Column) expr.Expr {
+	var names, oids, mods []types.Datum
+	for _, c := range cols {
+		names = append(names, types.NewString(c.Name))
+		oids = append(oids, types.NewInt(int64(c.Type.OID)))
+		mods = append(mods, types.NewInt(int64(c.Type.Mod)))
+	}
+	array := func(elem types.OID, vs []types.Datum) expr.Expr {
+		return &expr.Const{Typ: types.Of(types.ArrayOf(elem)), Value: types.ArrayDatum(types.NewArray(elem, vs))}
+	}
+	shaped := *f
+	shaped.Args = append(append([]expr.Expr(nil), f.Args...), array(types.TextOID, names), array(types.OIDOID, oids), array(types.Int4OID, mods))
+	return &shaped
 }

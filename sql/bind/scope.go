@@ -290,7 +290,7 @@ func (q *query) missingItem(table string, loc int) error {
 }
 
 func (q *query) wholeRow(it *item, loc int) (expr.Expr, error) {
-	row := &expr.RowExpr{Typ: types.RecordType, Location: position(loc)}
+	row := &expr.RowExpr{Typ: types.RecordType, Location: position(loc), Table: it.alias}
 	for i := range it.cols {
 		if c := &it.cols[i]; !c.hidden {
 			row.Fields = append(row.Fields, q.use(c, loc))

@@ -140,6 +140,13 @@ func (q *query) selectList(ns []ast.Node, c clause) ([]target, error) {
 			out = append(out, ts...)
 			continue
 		}
+		if ts, ok, err := q.rowStar(rt.Val); ok || err != nil {
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, ts...)
+			continue
+		}
 		e, err := q.expr(rt.Val)
 		if err != nil {
 			return nil, err

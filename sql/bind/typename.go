@@ -61,12 +61,24 @@ func typeOID(r catalog.Resolver, names []string) (types.OID, error) {
 		cn := catalog.Name{Name: name}
 		if len(names) > 1 {
 			cn.Schema = names[len(names)-2]
+			if _, ok := r.Schema(cn.Schema); !ok {
+				return 0, types.Errorf(types.CodeInvalidSchemaName, "schema \"%s\" does not exist", cn.Schema)
+			}
 		}
 		if t, ok := r.Type(cn); ok {
 			if t.Class == catalog.DomainType {
 				return t.Base.OID, nil
 			}
 			return t.ID, nil
+		}
+	}
+	if r != nil {
+		cn := catalog.Name{Name: name}
+		if len(names) > 1 {
+			cn.Schema = names[len(names)-2]
+		}
+		if _, ok := r.Relation(cn); ok {
+			return 0, types.Errorf(types.CodeFeatureNotSupported, "row types such as \"%s\" are not supported", strings.Join(names, "."))
 		}
 	}
 	if oid, ok := aliasTypes[name]; ok && len(names) == 1 {

@@ -101,6 +101,8 @@ type part struct {
 	v     int64
 	scale int16
 	plus  int64 // to be added, where the sum may be too large
+	// num is the value instead, where it has too many digits.
+	num *types.Numeric
 }
 
 func extractPart(c *Call, get func(*Call) (partSource, bool), float bool) error {
@@ -130,6 +132,9 @@ func unitError(given, unit, typeName string) error {
 
 func retPart(c *Call, r part, float bool) error {
 	n := types.Numeric{Coef: r.v, Scale: r.scale}
+	if r.num != nil {
+		n = *r.num
+	}
 	if r.plus != 0 {
 		n = n.Add(types.Numeric{Coef: r.plus, Scale: r.scale})
 	}
@@ -252,10 +257,7 @@ func (p partSource) julian() (part, bool, error) {
 		return part{}, false, err
 	}
 	s := types.NumericFromInt(jd).Add(n)
-	if s.Big != nil {
-		s = s.Round(12)
-	}
-	return part{v: s.Coef, scale: s.Scale}, true, nil
+	return part{num: &s}, true, nil
 }
 
 // shiftBC turns the astronomical year into one without a year zero.

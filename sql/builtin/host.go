@@ -235,6 +235,11 @@ func formatType(c *Call) error {
 	if oid == 0 {
 		return c.RetStr("-")
 	}
+	if oid == types.IntervalOID {
+		if err := types.CheckIntervalMod(mod); err != nil {
+			return err
+		}
+	}
 	s := types.Format(oid, mod)
 	if given {
 		s = types.FormatMod(oid, mod)

@@ -103,13 +103,16 @@ func appendJSONRecord(b []byte, ctx *Ctx, d types.Datum, names []string, pretty 
 				b = append(b, "\n "...)
 			}
 		}
-		b = append(types.AppendJSONString(b, fieldName(names, i)), ':')
+		b = append(types.AppendJSONString(b, fieldName(names, f.Name, i)), ':')
 		b = appendJSON(b, ctx, f.Type, f.Value)
 	}
 	return append(b, '}')
 }
 
-func fieldName(names []string, i int) string {
+func fieldName(names []string, own string, i int) string {
+	if own != "" {
+		return own
+	}
 	if i < len(names) && names[i] != "" {
 		return names[i]
 	}

@@ -384,6 +384,12 @@ func wrongShape(object, isArray, isScalar bool, name string) error {
 func eachRaw(j rawJSON, object, text bool, name string, add func(string, types.Datum)) error {
 	k := j.kind()
 	if object != (k == '{') || !object && k != '[' {
+		switch {
+		case !object && k == '{':
+			return types.Errorf(types.CodeInvalidParameterValue, "cannot call %s on a non-array", name)
+		case !object:
+			return types.Errorf(types.CodeInvalidParameterValue, "cannot call %s on a scalar", name)
+		}
 		return wrongShape(object, k == '[', k != '[' && k != '{', name)
 	}
 	j.each(func(key string, v rawJSON) bool {

@@ -25,6 +25,9 @@ type setCall struct {
 	ended  bool
 	single bool
 	row    []plan.Column // what a single value is taken apart into
+	// fields and parts make one record of several results.
+	fields []types.Field
+	parts  []*vec.Vector
 }
 
 func newSetCall(r *run, e plan.Scalar, cols []plan.Column, reprs []types.Repr) (*setCall, error) {
@@ -48,6 +51,9 @@ func newSetCall(r *run, e plan.Scalar, cols []plan.Column, reprs []types.Repr) (
 		s.info.ArgTypes = append(s.info.ArgTypes, a.Type())
 	}
 	s.strict, s.nargs = p.Strict, len(f.Args)
+	if f.Typ.OID == types.RecordOID && len(reprs) == 1 {
+		s.shape(p)
+	}
 	var err error
 	if s.body, err = builtin.LookupSet(p); err != nil {
 		return nil, err
@@ -96,9 +102,36 @@ func (s *setCall) fill(want int) (int, error) {
 	if s.ended {
 		return 0, nil
 	}
-	n, err := s.iter.Next(s.cols, want)
+	n, err := s.next(want)
 	if n == 0 {
 		s.ended = true
+	}
+	return n, err
+}
+
+// shape makes the call give its several results as fields of one record.
+func (s *setCall) shape(p *pgfacts.Proc) {
+	for i, t := range p.AllArgs {
+		if i < len(p.ArgModes) && (p.ArgModes[i] == 'o' || p.ArgModes[i] == 't' || p.ArgModes[i] == 'b') {
+			s.fields = append(s.fields, types.Field{Type: t, Name: p.ArgNames[i]})
+			s.parts = append(s.parts, vec.New(types.ReprOf(t), 0))
+		}
+	}
+}
+
+func (s *setCall) next(want int) (int, error) {
+	if s.fields == nil {
+		return s.iter.Next(s.cols, want)
+	}
+	for _, v := range s.parts {
+		v.Reset()
+	}
+	n, err := s.iter.Next(s.parts, want)
+	for k := range n {
+		for i, v := range s.parts {
+			s.fields[i].Value = v.Datum(k)
+		}
+		s.cols[0].AppendBytes(types.AppendRecord(nil, s.fields))
 	}
 	return n, err
 }

@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"strconv"
+
 	"github.com/pamirdb/pamir/sql/types"
 	"github.com/pamirdb/pamir/sql/vec"
 )
@@ -13,8 +15,11 @@ func (c *compiler) compileComposite(e Expr) (node, error) {
 	case *RowExpr:
 		args, err := c.compileAll(n.Fields)
 		r := &rowNode{reg: c.reg(types.Bytes), args: args}
-		for _, f := range n.Fields {
+		for i, f := range n.Fields {
 			r.types = append(r.types, f.Type().OID)
+			if i < len(n.Names) && n.Names[i] != "" && n.Names[i] != "f"+strconv.Itoa(i+1) {
+				r.names = n.Names
+			}
 		}
 		return r, err
 	case *RowCompare:
@@ -122,6 +127,7 @@ type rowNode struct {
 	reg   int
 	args  []node
 	types []types.OID
+	names []string // nil for an anonymous row
 }
 
 func (r *rowNode) eval(in *Instance, sel []int32, n int) (*vec.Vector, error) {
@@ -135,6 +141,9 @@ func (r *rowNode) eval(in *Instance, sel []int32, n int) (*vec.Vector, error) {
 	for _, p := range selOrAll(sel, n) {
 		for k, v := range vs {
 			fs[k] = types.Field{Type: r.types[k], Value: v.View(int(p))}
+			if r.names != nil {
+				fs[k].Name = r.names[k]
+			}
 		}
 		out.EndBytes(int(p), types.AppendRecord(out.BeginBytes(), fs))
 	}

@@ -237,6 +237,8 @@ type RowExpr struct {
 	Names    []string
 	Typ      types.Type
 	Location int
+	// Table is the FROM entry that it is a whole row of, for errors while binding.
+	Table string
 }
 
 // RowCompareOp is how two rows are compared.

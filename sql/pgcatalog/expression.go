@@ -143,23 +143,6 @@ func figureName(e expr.Expr) string {
 // catalog; it refuses to read names.
 type Names struct{ Resolver *catalog.SessionResolver }
 
-// RegName implements types.NameResolver.
-func (n Names) RegName(kind, oid types.OID) (string, bool) {
-	switch kind {
-	case types.RegClassOID:
-		return QualifiedRelation(n.Resolver, oid)
-	case types.RegTypeOID:
-		if v := TypeName(n.Resolver, types.Of(oid)); v != "" && v != "???" {
-			return v, true
-		}
-	case types.RegRoleOID, types.RegNamespaceOID:
-		if d, ok := n.Resolver.ByOID(oid); ok {
-			return QuoteIdent(d.Head().Name), true
-		}
-	}
-	return "", false
-}
-
 // RegOID implements types.NameResolver.
 func (n Names) RegOID(kind types.OID, name string) (types.OID, error) {
 	return 0, types.Errorf(types.CodeUndefinedObject, "%s \"%s\" does not exist", types.Format(kind, -1), name)

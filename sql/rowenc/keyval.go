@@ -28,6 +28,7 @@ const (
 	keyTimeTZ
 	keyArray
 	keyJSONB
+	keyRecord
 )
 
 func keyKindOf(oid types.OID) keyKind {
@@ -50,6 +51,8 @@ func keyKindOf(oid types.OID) keyKind {
 		return keyTimeTZ
 	case types.JSONBOID:
 		return keyJSONB
+	case types.RecordOID:
+		return keyRecord
 	}
 	if types.ElemOf(oid) != 0 && oid != types.NameOID {
 		return keyArray
@@ -95,8 +98,23 @@ func appendKeyKind(b []byte, k keyKind, t types.Type, d types.Datum) []byte {
 		return appendArray(b, t, d)
 	case keyJSONB:
 		return appendJSONB(b, d)
+	case keyRecord:
+		return appendRecord(b, d)
 	}
 	return keys.AppendString(b, d.Str())
+}
+
+// appendRecord encodes a row by its fields, the first of them first. The names
+// that fields may have make no difference.
+func appendRecord(b []byte, d types.Datum) []byte {
+	for _, f := range types.DecodeRecord(d.Bytes()) {
+		if f.Value.IsNull() {
+			b = append(b, keys.NullMarker)
+			continue
+		}
+		b = AppendKeyValue(append(b, keys.NotNullMarker), types.Of(f.Type), f.Value)
+	}
+	return b
 }
 
 func trimPad(s string) string {

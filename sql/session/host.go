@@ -284,20 +284,9 @@ func (n *names) RegOID(kind types.OID, name string) (types.OID, error) {
 	s := (*Session)(n)
 	switch kind {
 	case types.RegClassOID:
-		rv, err := tableName(name)
-		if err != nil {
-			return 0, err
-		}
-		x := catalog.Name{Database: rv.Catalogname, Schema: rv.Schemaname, Name: rv.Relname}
-		if oid, _, ok := s.resolve().RelationOID(x); ok {
-			return oid, nil
-		}
-		return 0, types.Errorf(types.CodeUndefinedTable, "relation \"%s\" does not exist", x)
+		return s.regRelation(name)
 	case types.RegTypeOID:
-		if t, err := s.parseType(name); err == nil {
-			return t.OID, nil
-		}
-		return 0, types.Errorf(types.CodeUndefinedObject, "type \"%s\" does not exist", name)
+		return s.regType(name)
 	case types.RegRoleOID:
 		if r, ok := s.snapshot().Role(name); ok {
 			return r.ID, nil
@@ -309,7 +298,7 @@ func (n *names) RegOID(kind types.OID, name string) (types.OID, error) {
 		}
 		return 0, types.Errorf(types.CodeInvalidSchemaName, "schema \"%s\" does not exist", name)
 	}
-	return regFact(kind, name)
+	return s.regFact(kind, name)
 }
 
 // EnumLabels implements types.NameResolver.

@@ -412,7 +412,7 @@ func (p *dtParser) julian() bool {
 }
 
 func (p *dtParser) zoneWord(start int, w string) bool {
-	if a, ok := zoneAbbrevs()[w]; ok && !(p.at(0) == '-' || p.at(0) == '+') {
+	if a, ok := zoneAbbrevs()[w]; ok && !(p.at(0) == '-' || p.at(0) == '+' || isDigit(p.at(0))) {
 		p.haveZone, p.zoneEast = true, a.east
 		if a.zone != "" {
 			p.zoneLoc, p.zoneName = a.location(w), w

@@ -79,6 +79,8 @@ func parseOther(t Type, s string, st *Settings) (Datum, error) {
 		return Null, Errorf(CodeFeatureNotSupported, "input of anonymous composite types is not implemented")
 	case PgLSNOID:
 		return parseLSN(s)
+	case TIDOID:
+		return parseTID(s)
 	case BitOID, VarBitOID:
 		return parseBits(t, s)
 	case ACLItemOID:

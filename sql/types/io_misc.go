@@ -246,8 +246,24 @@ func appendUUID(b, v []byte) []byte {
 	return b
 }
 
+// parseTID reads (block,offset); the value is kept as its text.
+func parseTID(s string) (Datum, error) {
+	t, opened := strings.CutPrefix(trimSpace(s), "(")
+	t, closed := strings.CutSuffix(t, ")")
+	a, b, ok := strings.Cut(t, ",")
+	block, err1 := strconv.ParseUint(a, 10, 32)
+	offset, err2 := strconv.ParseUint(b, 10, 16)
+	if !opened || !closed || !ok || err1 != nil || err2 != nil {
+		return Null, syntaxError("tid", s)
+	}
+	return NewString("(" + strconv.FormatUint(block, 10) + "," + strconv.FormatUint(offset, 10) + ")"), nil
+}
+
 func parseMoney(s string) (Datum, error) {
 	t := strings.NewReplacer("$", "", ",", "", " ", "").Replace(s)
+	if t == "" {
+		return NewInt(0), nil
+	}
 	neg := false
 	if strings.HasPrefix(t, "(") && strings.HasSuffix(t, ")") {
 		neg, t = true, t[1:len(t)-1]

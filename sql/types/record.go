@@ -9,14 +9,23 @@ import (
 type Field struct {
 	Type  OID
 	Value Datum
+	// Name is empty for the fields of an anonymous row.
+	Name string
 }
 
-// Flat image of a record: count; type oid, end<<1|null of each field; images.
+// Flat image of a record: count; type oid, end<<1|null of each field; images. If
+// the fields have names, the count has its highest bit set and the names follow,
+// each with its length before it.
+const namedRecord = 1 << 31
 
 // AppendRecord appends the flat image of a composite value.
 func AppendRecord(b []byte, fs []Field) []byte {
 	be := binary.BigEndian
-	b = be.AppendUint32(b, uint32(len(fs)))
+	count := uint32(len(fs))
+	if len(fs) > 0 && fs[0].Name != "" {
+		count |= namedRecord
+	}
+	b = be.AppendUint32(b, count)
 	table := len(b)
 	b = append(b, make([]byte, 8*len(fs))...)
 	base := len(b)
@@ -29,6 +38,11 @@ func AppendRecord(b []byte, fs []Field) []byte {
 		be.PutUint32(b[table+8*i:], uint32(f.Type))
 		be.PutUint32(b[table+8*i+4:], uint32(len(b)-base)<<1|flag)
 	}
+	if count&namedRecord != 0 {
+		for _, f := range fs {
+			b = append(binary.AppendUvarint(b, uint64(len(f.Name))), f.Name...)
+		}
+	}
 	return b
 }
 
@@ -38,7 +52,8 @@ func DecodeRecord(b []byte) []Field {
 	if len(b) < 4 {
 		return nil
 	}
-	n := int(be.Uint32(b))
+	count := be.Uint32(b)
+	n := int(count &^ namedRecord)
 	fs := make([]Field, n)
 	base, start := 4+8*n, 0
 	for i := range fs {
@@ -49,6 +64,16 @@ func DecodeRecord(b []byte) []Field {
 			fs[i].Value, _ = FromImage(ReprOf(fs[i].Type), b[base+start:base+end])
 		}
 		start = end
+	}
+	if count&namedRecord != 0 {
+		names := b[base+start:]
+		for i := range fs {
+			n, k := binary.Uvarint(names)
+			if k <= 0 || n > uint64(len(names)-k) {
+				break
+			}
+			fs[i].Name, names = string(names[k:k+int(n)]), names[k+int(n):]
+		}
 	}
 	return fs
 }

@@ -145,6 +145,9 @@ func ElemOf(oid OID) OID {
 		}
 		return 0
 	}
+	if oid == RecordArrayOID {
+		return RecordOID
+	}
 	if i, ok := Lookup(oid); ok && i.Category == 'A' && i.Kind == 'b' {
 		return i.Elem
 	}
@@ -327,6 +330,16 @@ const (
 	intervalFullRange = 0x7fff
 	intervalFullPrec  = 0xffff
 )
+
+// CheckIntervalMod refuses a modifier whose fields are none that an interval can
+// be restricted to.
+func CheckIntervalMod(mod int32) error {
+	fields := int(mod>>16) & 0x7fff
+	if mod >= 0 && fields != intervalFullRange && intervalModString(int32(fields<<16|intervalFullPrec)) == "" {
+		return Errorf(CodeInternal, "invalid INTERVAL typmod: 0x%x", uint32(mod))
+	}
+	return nil
+}
 
 func intervalModString(mod int32) string {
 	fields, prec := int(mod>>16)&0x7fff, int(mod)&0xffff

@@ -2,6 +2,7 @@ package types
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ func LoadZoneSetting(value string) (loc *time.Location, name string, err error) 
 		return time.FixedZone("GMT", 0), "GMT", nil
 	}
 	if h, err := strconv.ParseFloat(v, 64); err == nil && h >= -24 && h <= 24 {
-		east := int(h * 3600)
+		east := int(math.Round(h * 3600))
 		abbrev := hoursText(east, true)
 		return time.FixedZone(abbrev, east), "<" + abbrev + ">" + hoursText(-east, true), nil
 	}
