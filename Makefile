@@ -1,6 +1,8 @@
 # Pamir: build, run, check.
 GO        ?= go
-TAGS      ?= invariants
+# Tests that need Chromium run where there is one.
+TAGS      ?= invariants$(if $(shell command -v chromium),$(comma)browser)
+comma     := ,
 FUZZTIME  ?= 30s
 export CGO_CFLAGS ?= -O2 -w
 
@@ -26,7 +28,7 @@ race:
 
 # Fault runs with real processes; longer than make test.
 sim:
-	$(GO) test -tags "$(TAGS) soak" -timeout 60m -count=1 ./cmd/pamir/...
+	$(GO) test -tags $(TAGS),soak -timeout 60m -count=1 ./cmd/pamir/...
 
 fuzz:
 	./scripts/fuzz.sh $(FUZZTIME)

@@ -4,6 +4,7 @@
 // Invariants:
 //  1. Nothing that a user stored is shown without authentication on a secure
 //     cluster; /health alone needs none.
-//  2. Every figure of the page comes from the JSON API, so that whatever a person
+//  2. What others run only a superuser reads, and a password nobody.
+//  3. Every figure of the page comes from the JSON API, so that whatever a person
 //     sees a program can read.
 package admin

@@ -20,11 +20,14 @@ type activity struct {
 	Sessions     []pgcatalog.Session     `json:",omitempty"`
 	Statements   []pgcatalog.Statement   `json:",omitempty"`
 	Transactions []pgcatalog.Transaction `json:",omitempty"`
+	Counters     []NodeCounters          `json:",omitempty"`
 }
 
 // own is this node's activity.
-func (l *layers) own(op AdminOp) (a activity) {
+func (s *Server) own(l *layers, op AdminOp) (a activity) {
 	switch op {
+	case AdminCounters:
+		a.Counters = []NodeCounters{{Node: s.NodeID(), UptimeSeconds: time.Since(s.started).Seconds(), Counters: s.Counters()}}
 	case AdminSessions:
 		a.Sessions = l.sql.Sessions()
 	case AdminStatements:
@@ -42,13 +45,13 @@ func (s *Server) everywhere(ctx context.Context, l *layers, op AdminOp) (all act
 	defer cancel()
 	known := s.registry.all()
 	if s.net == nil || len(known) < 2 {
-		return l.own(op), nil
+		return s.own(l, op), nil
 	}
 	answers, errs := make([]activity, len(known)), make([]error, len(known))
 	var wait sync.WaitGroup
 	for i, d := range known {
 		if d.Node == s.net.Self() {
-			answers[i] = l.own(op)
+			answers[i] = s.own(l, op)
 			continue
 		}
 		wait.Go(func() { answers[i], errs[i] = s.askActivity(ctx, d.Node, op) })
@@ -62,6 +65,7 @@ func (s *Server) everywhere(ctx context.Context, l *layers, op AdminOp) (all act
 		all.Sessions = append(all.Sessions, a.Sessions...)
 		all.Statements = append(all.Statements, a.Statements...)
 		all.Transactions = append(all.Transactions, a.Transactions...)
+		all.Counters = append(all.Counters, a.Counters...)
 	}
 	return all, silent
 }
@@ -125,4 +129,14 @@ func (s *Server) Transactions(ctx context.Context) ([]pgcatalog.Transaction, err
 	}
 	a, _ := s.everywhere(ctx, l, AdminTransactions)
 	return a.Transactions, nil
+}
+
+// ClusterCounters lists the totals of all nodes that answer.
+func (s *Server) ClusterCounters(ctx context.Context) ([]NodeCounters, error) {
+	l := s.layers.Load()
+	if l == nil {
+		return nil, nil
+	}
+	a, _ := s.everywhere(ctx, l, AdminCounters)
+	return a.Counters, nil
 }

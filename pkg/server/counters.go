@@ -5,6 +5,7 @@ import (
 	"unicode"
 
 	"github.com/pamirdb/pamir/kv/store"
+	"github.com/pamirdb/pamir/pkg/ids"
 )
 
 // Counters are this node's totals since it started; a reader takes differences.
@@ -27,6 +28,13 @@ type Counters struct {
 	OverlayBytes int64 `json:"overlayBytes"`
 	FileBytes    int64 `json:"fileBytes"`
 	Flushes      int64 `json:"flushes"`
+}
+
+// NodeCounters are the totals of one node.
+type NodeCounters struct {
+	Node          ids.NodeID `json:"node"`
+	UptimeSeconds float64    `json:"uptimeSeconds"`
+	Counters      Counters   `json:"counters"`
 }
 
 // Metric is one figure for monitoring.

@@ -207,6 +207,7 @@ const (
 	AdminSessions     AdminOp = "sessions"
 	AdminStatements   AdminOp = "statements"
 	AdminTransactions AdminOp = "transactions"
+	AdminCounters     AdminOp = "counters"
 )
 
 // AdminRequest is the request of pamir node.
@@ -232,12 +233,13 @@ func (s *Server) handleAdmin(ctx context.Context, _ ids.NodeID, payload []byte) 
 		}
 		return json.Marshal(nodes)
 	case AdminDrain:
+		s.draining.Store(true)
 		s.pg.Drain(ctx)
 		return nil, l.store.Drain(ctx)
 	case AdminDecommission:
 		return nil, l.store.Liveness().SetDecommissioning(ctx, r.Node, true)
-	case AdminSessions, AdminStatements, AdminTransactions:
-		return json.Marshal(l.own(r.Op))
+	case AdminSessions, AdminStatements, AdminTransactions, AdminCounters:
+		return json.Marshal(s.own(l, r.Op))
 	}
 	return nil, fmt.Errorf("unknown operation %q", r.Op)
 }

@@ -2,9 +2,14 @@ package server
 
 import (
 	"context"
+	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/pkg/security"
+	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/pgcatalog"
 )
 
@@ -79,12 +84,62 @@ func (s *Server) Ranges(ctx context.Context) ([]api.RangeInfo, error) {
 	return nil, nil
 }
 
-// CheckPassword reports whether the password is that of a role that may log in.
-func (s *Server) CheckPassword(ctx context.Context, user, password string) bool {
+// stranger is a verifier that no password fits: checking one against it takes as
+// long as checking a real one, so that names of roles cannot be probed.
+var stranger = sync.OnceValues(func() (security.Verifier, error) { return security.NewVerifier(uuid.NewString()) })
+
+// Login reports whether the password is that of a role that may log in, and
+// whether that role is a superuser.
+func (s *Server) Login(ctx context.Context, user, password string) (super, ok bool) {
 	l := s.layers.Load()
 	if l == nil {
-		return false
+		return false, false
 	}
-	v, ok, err := (&sessions{l.sql}).Verifier(ctx, user)
-	return err == nil && ok && v.Matches(password)
+	v, known, err := (&sessions{l.sql}).Verifier(ctx, user)
+	if err != nil || !known {
+		if v, err = stranger(); err != nil {
+			return false, false
+		}
+	}
+	if !v.Matches(password) || !known {
+		return false, false
+	}
+	role, found := l.sql.Store().Snapshot().Role(user)
+	return found && role.Super, found
+}
+
+// Relation is a table or a sequence, whose keys begin with its number.
+type Relation struct {
+	ID   uint32
+	Name string // database.schema.name
+}
+
+// Relations lists what has keys of its own, by number.
+func (s *Server) Relations() []Relation {
+	l := s.layers.Load()
+	if l == nil {
+		return nil
+	}
+	var out []Relation
+	snap := l.sql.Store().Snapshot()
+	snap.Each(func(d catalog.Descriptor) bool {
+		kind := d.Kind()
+		// What every database sees is virtual: pg_catalog and its like.
+		if (kind == catalog.KindTable || kind == catalog.KindSequence) && d.Head().Database != 0 {
+			out = append(out, Relation{uint32(d.Head().ID), relationName(snap, d.Head())})
+		}
+		return true
+	})
+	return out
+}
+
+func relationName(snap *catalog.Snapshot, h *catalog.Header) string {
+	name := h.Name
+	if d, ok := snap.ByOID(h.Schema); ok {
+		name = d.Head().Name + "." + name
+	}
+	if d, ok := snap.ByOID(h.Database); ok {
+		name = d.Head().Name + "." + name
+	}
+	return name
 }

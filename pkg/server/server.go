@@ -53,7 +53,9 @@ type Server struct {
 	// alone says that no other node will serve on: there is nobody to hand leases to.
 	alone atomic.Bool
 	// member says that the store belonged to a cluster when the node started.
-	member   atomic.Bool
+	member atomic.Bool
+	// draining says that the node gives its sessions and leases away.
+	draining atomic.Bool
 	stopOnce sync.Once
 	stopErr  error
 }
@@ -305,6 +307,9 @@ func (s *Server) Ready() bool {
 	}
 }
 
+// Draining reports whether the node is on its way out: it takes no new sessions.
+func (s *Server) Draining() bool { return s.draining.Load() }
+
 // WaitReady waits until the node serves SQL.
 func (s *Server) WaitReady(ctx context.Context) error {
 	select {
@@ -355,6 +360,7 @@ func (s *Server) StopWithCluster(ctx context.Context) error {
 }
 
 func (s *Server) stop(ctx context.Context) error {
+	s.draining.Store(true)
 	dctx, cancel := context.WithTimeout(ctx, drainWithin)
 	defer cancel()
 	var errs []error

@@ -213,6 +213,17 @@ func transactionRows(s *scan) error {
 	return nil
 }
 
+// hidden stands for a statement that the viewer may not read.
+const hidden = "<insufficient privilege>"
+
+// maySee returns whether the session's role may read the statements of another:
+// its own, and a superuser all.
+func (s *scan) maySee() func(user string) bool {
+	d, _ := s.snap.ByOID(s.User)
+	role, ok := d.(*catalog.Role)
+	return func(user string) bool { return ok && (role.Super || user == role.Name) }
+}
+
 func sessionRows(s *scan) error {
 	if s.Live == nil {
 		return nil
@@ -221,7 +232,11 @@ func sessionRows(s *scan) error {
 	if err != nil {
 		return err
 	}
+	may := s.maySee()
 	for _, x := range all {
+		if !may(x.User) {
+			x.Query, x.Client = hidden, ""
+		}
 		if err := s.put(intCol("node_id", int64(x.Node)), intCol("pid", int64(x.PID)), textCol("user_name", x.User), textCol("database", x.Database),
 			textCol("application_name", x.Application), textCol("client_address", x.Client), textCol("state", x.State), textCol("query", x.Query),
 			timeCol("started_at", x.Started), timeCol("query_started_at", x.QueryStart), timeCol("transaction_started_at", x.TxnStart)); err != nil {
@@ -239,7 +254,11 @@ func statementRows(s *scan) error {
 	if err != nil {
 		return err
 	}
+	may := s.maySee()
 	for _, x := range all {
+		if !may("") {
+			x.Query = hidden
+		}
 		if err := s.put(intCol("node_id", int64(x.Node)), textCol("query", x.Query), textCol("database", x.Database), intCol("calls", x.Calls), intCol("errors", x.Errors), intCol("rows", x.Rows),
 			intCol("retries", x.Retries), floatCol("mean_seconds", x.MeanSeconds), floatCol("p50_seconds", x.P50Seconds), floatCol("p99_seconds", x.P99Seconds),
 			floatCol("calls_per_second", x.CallsPerSecond)); err != nil {
@@ -253,11 +272,17 @@ func activityRows(s *scan) error {
 	if s.Live == nil {
 		return nil
 	}
+	may := s.maySee()
 	for _, x := range s.Live.Backends() {
+		kind := "client backend"
+		if !may(x.User) {
+			kind = ""
+			x = Session{PID: x.PID, User: x.User, UserOID: x.UserOID, Database: x.Database, DatabaseOID: x.DatabaseOID, Application: x.Application, Query: hidden}
+		}
 		if err := s.put(oidCol("datid", x.DatabaseOID), textCol("datname", x.Database), intCol("pid", int64(x.PID)), oidCol("usesysid", x.UserOID),
 			textCol("usename", x.User), textCol("application_name", x.Application), timeCol("backend_start", x.Started), timeCol("xact_start", x.TxnStart),
-			timeCol("query_start", x.QueryStart), timeCol("state_change", x.StateChange), optTextCol("wait_event", x.WaitEvent), textCol("state", x.State),
-			textCol("query", x.Query), textCol("backend_type", "client backend")); err != nil {
+			timeCol("query_start", x.QueryStart), timeCol("state_change", x.StateChange), optTextCol("wait_event", x.WaitEvent), optTextCol("state", x.State),
+			textCol("query", x.Query), optTextCol("backend_type", kind)); err != nil {
 			return err
 		}
 	}

@@ -250,7 +250,7 @@ func (s *Session) describe() pgcatalog.Session {
 	app, _ := s.set.Get("application_name")
 	return pgcatalog.Session{Node: s.srv.cfg.Node, PID: s.pid, User: s.opts.User, Database: s.database.Name,
 		UserOID: s.user, DatabaseOID: s.database.ID, Application: app, Client: s.opts.RemoteAddr,
-		State: s.info.state, Query: s.info.query, Started: s.started, QueryStart: s.info.queryStart,
+		State: s.info.state, Query: withoutPasswords(s.info.query), Started: s.started, QueryStart: s.info.queryStart,
 		TxnStart: s.info.txnStart, StateChange: s.info.stateSince}
 }
 

@@ -167,7 +167,8 @@ type statement struct {
 	// wait says that the transaction goes on after the statement although there is
 	// no block: until Sync.
 	wait bool
-	rows int64
+	// rows are those sent; affected, those that were changed.
+	rows, affected int64
 }
 
 // runStatement runs a plan to its end, again if need be, and commits if the
@@ -198,7 +199,7 @@ func (s *Session) runStatement(st *statement) error {
 		}
 	}
 	s.clock = time.Now()
-	s.srv.stats.Record(st.plan.stats, s.clock, s.clock.Sub(start), st.rows, err != nil, retries)
+	s.srv.stats.Record(st.plan.stats, s.clock, s.clock.Sub(start), max(st.rows, st.affected), err != nil, retries)
 	return err
 }
 
@@ -283,6 +284,7 @@ func (s *Session) try(st *statement) error {
 	for _, e := range s.warnings.take() {
 		s.notify(st.w, e)
 	}
+	st.affected = affected
 	return st.w.Complete(s.commandTag(p, affected, st.rows))
 }
 
