@@ -1,6 +1,7 @@
 // Package concurrency owns what keeps requests and transactions of one range
 // apart while they run at its leaseholder: latches, the lock table, the
-// timestamp cache, and, for a whole node, the graph of who waits for whom.
+// timestamp cache, what it has heard of commits, and, for a whole node, the graph
+// of who waits for whom.
 //
 // It refuses to read data, to talk to other ranges and to start goroutines:
 // whoever waits does so on its own goroutine, and evaluation pushes and probes.
@@ -20,4 +21,5 @@
 //     lock already.
 //  5. Forgetting unreplicated locks is always safe: commits check the versions
 //     that their writes and locks are based on.
+//  6. A commit that was heard of is one: forgetting it costs a push, and no more.
 package concurrency

@@ -6,6 +6,10 @@
 //	            ▲                                       │
 //	            └── wait, push, resolve ◀── conflict ───┘
 //
+// A range that hears of a commit reads the transaction's intents as the versions
+// that they will become, and lets lazy resolutions wait for others, whose command
+// they share.
+//
 // It refuses to route, to keep leases and to replicate: that is the Range's.
 //
 // Invariants:
@@ -18,6 +22,8 @@
 //  4. A transaction's fate is decided once: a finished record never changes, and
 //     an aborted one stays as a tombstone until garbage collection, so that
 //     nothing can bring the transaction back.
-//  5. A batch is evaluated as a whole or not at all; an error leaves no effect
+//  5. An intent whose writer is known to have committed is written over only once
+//     the writer's record says so: until then a recovery may look for it.
+//  6. A batch is evaluated as a whole or not at all; an error leaves no effect
 //     but locks.
 package eval

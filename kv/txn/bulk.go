@@ -108,8 +108,21 @@ func (t *Txn) writeBulk(ctx context.Context, b *kv.Batch, i, j int) (bool, error
 	return true, nil
 }
 
-// bulkChunks makes the batches of a bulk write, in key order.
+// bulkChunks makes the batches of a bulk write, in key order. What they refer to
+// is copied, for a server may keep it longer than the caller.
 func (t *Txn) bulkChunks(b *kv.Batch, i int, order []int32) []bulkChunk {
+	total := 0
+	for _, at := range order {
+		total += len(b.Requests[at].Key) + len(b.Requests[at].Value)
+	}
+	buf := make([]byte, 0, total)
+	keep := func(p []byte) []byte {
+		if p == nil {
+			return nil
+		}
+		buf = append(buf, p...)
+		return buf[len(buf)-len(p) : len(buf) : len(buf)]
+	}
 	first := api.Seq(t.seq.Add(int32(len(order)))) - api.Seq(len(order)) + 1
 	reqs := make([]api.Request, len(order))
 	var chunks []bulkChunk
@@ -126,7 +139,7 @@ func (t *Txn) bulkChunks(b *kv.Batch, i int, order []int32) []bulkChunk {
 			size = need
 		}
 		q := &reqs[n]
-		*q = api.Request{Kind: r.Kind, Key: r.Key, Value: r.Value, Seq: first + api.Seq(int(at)-i)}
+		*q = api.Request{Kind: r.Kind, Key: keep(r.Key), Value: keep(r.Value), Seq: first + api.Seq(int(at)-i)}
 		q.Expect, q.Lock = t.bulkBase(r)
 	}
 	cut(len(order))

@@ -9,7 +9,12 @@
 //	  │
 //	  └─ writes ▶ buffer ──Commit──▶ one range:   writes + EndTxn, one proposal
 //	                │                else: validate locks ▶ intents ∥ staging record
-//	                └─ too large ▶ intents          ▶ acknowledged ▶ explicit, resolved
+//	                └─ too large ▶ intents          ▶ acknowledged ▶ told ▶ explicit, resolved
+//
+// Once the two halves of a parallel commit are there, the other ranges are told,
+// so that they hand the locks on. Then the records are made to say it, those of a
+// range that become due together in one command with the intents next to them,
+// and the intents elsewhere are resolved when their ranges see fit.
 //
 // Invariants:
 //  1. A statement sees the committed state at ReadTS and the transaction's own
@@ -23,5 +28,7 @@
 //     validation have succeeded; a write pushed above it means staging again.
 //  5. Sequence numbers grow and are never used twice, not even after a rollback
 //     to a savepoint or a restart.
-//  6. What a request refers to is never overwritten: a server may keep it.
+//  6. No intent of a parallel commit is resolved, or written over, before the
+//     record says that the transaction is committed.
+//  7. What a request refers to is never overwritten: a server may keep it.
 package txn

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -17,6 +18,9 @@ const (
 	// pingEvery and silentFor find connections whose peer is gone without a reset.
 	pingEvery = 2 * time.Second
 	silentFor = 8 * time.Second
+	// deadlineEvery is how often deadlines move on: not with every frame, for a
+	// timer that moves costs as much as a small frame.
+	deadlineEvery = time.Second
 )
 
 var errConnClosed = errors.New("connection closed")
@@ -32,8 +36,9 @@ type conn struct {
 		queue  []byte
 		closed bool
 	}
-	wake chan struct{}
-	done chan struct{}
+	wake      chan struct{}
+	done      chan struct{}
+	readUntil time.Time // the reader's
 }
 
 func newConn(nc net.Conn) *conn {
@@ -61,19 +66,22 @@ func (c *conn) send(f frame) bool {
 // writeLoop writes queued frames until the connection closes.
 func (c *conn) writeLoop() {
 	var out []byte
+	var until time.Time
 	for {
 		select {
 		case <-c.wake:
 		case <-c.done:
 			return
 		}
+		// Whoever else is about to send does it first.
+		runtime.Gosched()
 		c.mu.Lock()
 		out, c.mu.queue = c.mu.queue, out[:0]
 		c.mu.Unlock()
 		if len(out) == 0 {
 			continue
 		}
-		if err := c.nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		if err := extend(&until, writeTimeout, c.nc.SetWriteDeadline); err != nil {
 			c.close()
 			return
 		}
@@ -89,10 +97,21 @@ func (c *conn) writeLoop() {
 
 // read returns the next frame; a connection silent for too long is an error.
 func (c *conn) read() (frame, error) {
-	if err := c.nc.SetReadDeadline(time.Now().Add(silentFor)); err != nil {
+	if err := extend(&c.readUntil, silentFor, c.nc.SetReadDeadline); err != nil {
 		return frame{}, err
 	}
 	return readFrame(c.br, maxFrameBytes)
+}
+
+// extend moves a deadline on if it is due: it then lies between d and d +
+// deadlineEvery ahead.
+func extend(until *time.Time, d time.Duration, set func(time.Time) error) error {
+	now := time.Now()
+	if until.Sub(now) >= d {
+		return nil
+	}
+	*until = now.Add(d + deadlineEvery)
+	return set(*until)
 }
 
 func (c *conn) close() {
