@@ -311,22 +311,27 @@ func (w *writer) onConflict(n *ast.OnConflictClause) error {
 	saved := w.items
 	w.items = []*item{w.rowItem(w.alias, oc.Existing), excluded}
 	defer func() { w.items = saved }()
-	set, input, err := w.assignments(w.replaceAll(n.TargetList), oneRow(), oc.Existing)
+	rows := &plan.ConflictRows{}
+	for _, ids := range [][]plan.ColID{oc.Existing, w.m.Row} {
+		for i, id := range ids {
+			c := &w.table.Columns[i]
+			rows.Out = append(rows.Out, plan.Column{ID: id, Name: c.Name, Type: c.Type})
+		}
+	}
+	set, input, err := w.assignments(w.replaceAll(n.TargetList), rows, oc.Existing)
 	if err != nil {
 		return err
-	}
-	if _, plain := input.(*plan.Values); !plain {
-		return types.Errorf(types.CodeFeatureNotSupported, "subqueries in ON CONFLICT DO UPDATE are not supported")
 	}
 	oc.Set = set
 	where, err := w.condition(n.WhereClause, clauseWhere, "WHERE")
 	if err != nil {
 		return err
 	}
-	if where != nil && expr.HasSubquery(where) {
-		return types.Errorf(types.CodeFeatureNotSupported, "subqueries in ON CONFLICT DO UPDATE are not supported")
+	p := planter{b: w.b, node: input}
+	oc.Where = p.plantAll(expr.Conjuncts(nil, where))
+	if p.node != plan.Node(rows) {
+		oc.Input = p.node
 	}
-	oc.Where = expr.Conjuncts(nil, where)
 	return nil
 }
 
@@ -377,21 +382,29 @@ func (w *writer) arbiters(oc *plan.OnConflict, n *ast.OnConflictClause) error {
 		}
 		return types.Errorf(types.CodeUndefinedObject, "constraint \"%s\" for table \"%s\" does not exist", name, w.table.Name)
 	}
-	want := make(map[catalog.ColumnID]bool)
+	want := inference{columns: make(map[catalog.ColumnID]bool)}
 	for _, e := range n.Infer.IndexElems {
 		ie, ok := e.(*ast.IndexElem)
-		if !ok || ie.Name == "" {
-			return types.Errorf(types.CodeFeatureNotSupported, "ON CONFLICT on expressions is not supported").At(position(n.Infer.Location))
+		if !ok {
+			return unsupported(e, n.Infer.Location)
+		}
+		if ie.Name == "" {
+			e, err := w.inferredExpr(ie.Expr)
+			if err != nil {
+				return err
+			}
+			want.exprs = append(want.exprs, e)
+			continue
 		}
 		c, ok := w.table.ColumnByName(ie.Name)
 		if !ok {
 			return types.Errorf(types.CodeUndefinedColumn, "column \"%s\" does not exist", ie.Name).At(position(n.Infer.Location))
 		}
-		want[c.ID] = true
+		want.columns[c.ID] = true
 	}
 	for i := range w.table.Indexes {
 		x := &w.table.Indexes[i]
-		if unique(x) && sameColumns(x, want) && (x.Predicate == nil || n.Infer.WhereClause != nil) {
+		if unique(x) && w.matches(x, &want) && (x.Predicate == nil || n.Infer.WhereClause != nil) {
 			oc.Arbiters = append(oc.Arbiters, x)
 		}
 	}
@@ -411,14 +424,51 @@ func (w *writer) deferrable(x *catalog.Index) bool {
 	return false
 }
 
-func sameColumns(x *catalog.Index, want map[catalog.ColumnID]bool) bool {
-	if len(x.Columns) != len(want) {
-		return false
+// inference is what the index of a conflict target must be over.
+type inference struct {
+	columns map[catalog.ColumnID]bool
+	exprs   []expr.Expr // over the new row
+}
+
+// inferredExpr binds an expression of a conflict target.
+func (w *writer) inferredExpr(n ast.Node) (expr.Expr, error) {
+	items, clause := w.items, w.clause
+	w.items, w.clause = []*item{w.rowItem(w.alias, w.m.Row)}, clauseIndex
+	defer func() { w.items, w.clause = items, clause }()
+	e, err := w.expr(n)
+	if err != nil {
+		return nil, err
 	}
+	return w.b.resolveUnknown(e)
+}
+
+// matches reports whether an index is over just the columns and expressions that
+// are wanted, in any order.
+func (w *writer) matches(x *catalog.Index, want *inference) bool {
+	found := make([]bool, len(want.exprs))
+	n := 0
 	for _, c := range x.Columns {
-		if !want[c.Column] || c.Column == 0 {
+		if c.Expr == nil {
+			if !want.columns[c.Column] {
+				return false
+			}
+			n++
+			continue
+		}
+		tree, ok := w.onRow(c.Expr.Tree, w.m.Row), false
+		for i, e := range want.exprs {
+			if equal(e, tree) {
+				ok, found[i] = true, true
+			}
+		}
+		if !ok {
 			return false
 		}
 	}
-	return true
+	for _, f := range found {
+		if !f {
+			return false
+		}
+	}
+	return n == len(want.columns)
 }

@@ -193,13 +193,17 @@ func (w *writer) returning(ns []ast.Node, items []*item) (*relation, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range ts {
-		if expr.HasSubquery(t.e) {
-			return nil, types.Errorf(types.CodeFeatureNotSupported, "subqueries in RETURNING are not supported").At(expr.LocationOf(t.e))
-		}
-		if t.e, err = w.b.resolveUnknown(t.e); err != nil {
+	sub := false
+	for i := range ts {
+		if ts[i].e, err = w.b.resolveUnknown(ts[i].e); err != nil {
 			return nil, err
 		}
+		sub = sub || expr.HasSubquery(ts[i].e)
+	}
+	if sub {
+		return w.returningAbove(ts, items), nil
+	}
+	for _, t := range ts {
 		id := w.b.newCol(t.name, t.e.Type())
 		if c, ok := t.e.(*expr.ColumnRef); ok {
 			w.b.meta[id].table, w.b.meta[id].attr = w.b.meta[c.ID].table, w.b.meta[c.ID].attr
@@ -209,6 +213,32 @@ func (w *writer) returning(ns []ast.Node, items []*item) (*relation, error) {
 		rel.cols = append(rel.cols, outCol{t.name, id, t.e.Type(), expr.LocationOf(t.e)})
 	}
 	return rel, nil
+}
+
+// returningAbove computes RETURNING with subqueries above the mutation, which
+// passes on the columns that they need.
+func (w *writer) returningAbove(ts []target, items []*item) *relation {
+	used := make(plan.ColSet)
+	for _, t := range ts {
+		addUsed(used, t.e)
+	}
+	for _, it := range items {
+		for i := range it.cols {
+			if c := &it.cols[i]; used.Has(c.id) && !hasColumn(w.m, c.id) {
+				w.m.Returning = append(w.m.Returning, w.b.ref(c.id, c.typ))
+				w.m.Out = append(w.m.Out, plan.Column{ID: c.id, Name: c.name, Type: c.typ})
+			}
+		}
+	}
+	if w.m.Returning == nil {
+		// A row for each row changed, be there nothing in it.
+		id := w.b.newCol("row", types.BoolType)
+		w.m.Returning = append(w.m.Returning, boolConst(true))
+		w.m.Out = append(w.m.Out, plan.Column{ID: id, Name: "row", Type: types.BoolType})
+	}
+	s := &selecting{query: w.query, node: w.m, targets: ts}
+	cols, _ := s.project()
+	return &relation{s.node, cols}
 }
 
 func undefinedTarget(name, table string, loc int) error {

@@ -22,6 +22,8 @@ type conflictPlan struct {
 	set      *scan.Instance
 	fromSet  []int
 	where    *scan.Instance
+	input    Operator // computes subqueries above rows; nil without any
+	rows     *conflictRows
 	taken    map[string]struct{} // arbiter keys of rows this statement wrote
 }
 
@@ -34,7 +36,7 @@ type arbiter struct {
 	dec     *rowenc.Decoder // the primary key of an entry
 }
 
-func newConflictPlan(m *mutationOp, n *plan.Mutation) (*conflictPlan, error) {
+func newConflictPlan(b *builder, m *mutationOp, n *plan.Mutation) (*conflictPlan, error) {
 	c := &conflictPlan{m: m, node: n.Conflict, taken: map[string]struct{}{}}
 	t := n.Table
 	list := n.Conflict.Arbiters
@@ -73,12 +75,46 @@ func newConflictPlan(m *mutationOp, n *plan.Mutation) (*conflictPlan, error) {
 	if c.dec, err = rowenc.NewDecoder(t, t.PrimaryIndex(), c.all); err != nil {
 		return nil, err
 	}
-	return c, c.compile(n)
+	return c, c.compile(b, n)
+}
+
+// conflictRows is the operator at the bottom of a conflict's subqueries: it gives
+// the one batch that it was set to.
+type conflictRows struct {
+	batch *vec.Batch
+	given bool
+}
+
+// Next implements Operator.
+func (c *conflictRows) Next(int) (*vec.Batch, error) {
+	if c.given {
+		return nil, nil
+	}
+	c.given = true
+	return c.batch, nil
+}
+
+// Reset implements Operator.
+func (c *conflictRows) Reset() error { c.given = false; return nil }
+
+// Close implements Operator.
+func (c *conflictRows) Close() { c.batch = nil }
+
+// subqueries adds the values of DO UPDATE's subqueries to a pair of rows.
+func (c *conflictPlan) subqueries(both *vec.Batch) (*vec.Batch, error) {
+	if c.input == nil {
+		return both, nil
+	}
+	c.rows.batch = both
+	if err := c.input.Reset(); err != nil {
+		return nil, err
+	}
+	return c.input.Next(1)
 }
 
 // compile compiles SET and WHERE over the existing row and, as EXCLUDED, the new
 // one.
-func (c *conflictPlan) compile(n *plan.Mutation) error {
+func (c *conflictPlan) compile(b *builder, n *plan.Mutation) error {
 	t := n.Table
 	if n.Conflict.Action != plan.ConflictUpdate {
 		return nil
@@ -88,6 +124,13 @@ func (c *conflictPlan) compile(n *plan.Mutation) error {
 		cols = append(cols, plan.Column{ID: n.Conflict.Existing[i], Name: t.Columns[i].Name, Type: t.Columns[i].Type})
 	}
 	cols = append(cols, c.m.w.rowCols...)
+	var err error
+	if in := n.Conflict.Input; in != nil {
+		if c.input, err = b.build(in); err != nil {
+			return err
+		}
+		c.rows, cols = b.conflict, in.Columns()
+	}
 	c.fromSet = make([]int, len(t.Columns))
 	for i := range c.fromSet {
 		c.fromSet[i] = -1
@@ -101,7 +144,6 @@ func (c *conflictPlan) compile(n *plan.Mutation) error {
 			c.m.pkTouched = c.m.pkTouched || p.Column == a.Column
 		}
 	}
-	var err error
 	if c.set, err = compileOpt(es, cols); err != nil {
 		return err
 	}
@@ -300,6 +342,10 @@ func (c *conflictPlan) update(existing, one, src *vec.Batch) error {
 	for _, v := range one.Cols {
 		both.Cols = append(both.Cols, vec.NewConst(v.Repr, v.Datum(p)))
 	}
+	both, err := c.subqueries(both)
+	if err != nil {
+		return err
+	}
 	if c.where != nil {
 		f := *both
 		if err := c.where.Filter(m.run.ctx(), &f); err != nil {
@@ -311,7 +357,6 @@ func (c *conflictPlan) update(existing, one, src *vec.Batch) error {
 	}
 	var vs []*vec.Vector
 	if c.set != nil {
-		var err error
 		if vs, err = c.set.Eval(m.run.ctx(), both); err != nil {
 			return err
 		}
@@ -320,7 +365,7 @@ func (c *conflictPlan) update(existing, one, src *vec.Batch) error {
 	for i := range m.node.Table.Columns {
 		v := existing.Cols[i]
 		if c.fromSet[i] >= 0 {
-			v = vec.NewConst(v.Repr, vs[c.fromSet[i]].Datum(0))
+			v = vec.NewConst(v.Repr, vs[c.fromSet[i]].Datum(both.Pos(0)))
 		}
 		row.Cols = append(row.Cols, v)
 	}

@@ -151,6 +151,8 @@ type builder struct {
 	run    *run
 	top    plan.Node
 	source Operator // in the place of Values, for COPY
+	// conflict is what the last ConflictRows that was built gives.
+	conflict *conflictRows
 }
 
 func (b *builder) build(n plan.Node) (Operator, error) {
@@ -205,6 +207,9 @@ func (b *builder) operator(n plan.Node) (Operator, error) {
 		return b.recursive(n)
 	case *plan.WorkTableScan:
 		return b.workTable(n)
+	case *plan.ConflictRows:
+		b.conflict = &conflictRows{}
+		return b.conflict, nil
 	}
 	return b.operator2(n)
 }

@@ -20,6 +20,7 @@ type mutationOp struct {
 	in     []plan.Column
 	w      *rowWriter
 	counts bool // its rows are the statement's
+	last   bool // nothing of the statement is read after it
 	fk     *fkPlan
 
 	old       []int          // input places of the old row; -1: none
@@ -49,7 +50,7 @@ func (b *builder) mutation(n *plan.Mutation) (Operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &mutationOp{run: b.run, node: n, input: in, in: n.Input.Columns(), counts: isMain(b.top, n)}
+	m := &mutationOp{run: b.run, node: n, input: in, in: n.Input.Columns(), counts: isMain(b.top, n), last: isLast(b.top, n)}
 	if m.w, err = newRowWriter(b.run, n); err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func (b *builder) mutation(n *plan.Mutation) (Operator, error) {
 		return nil, err
 	}
 	if n.Conflict != nil {
-		m.conflict, err = newConflictPlan(m, n)
+		m.conflict, err = newConflictPlan(b, m, n)
 	}
 	m.w.ahead = b.source != nil && m.conflict == nil && m.fk.empty()
 	return m, err
@@ -80,11 +81,28 @@ func isMain(top plan.Node, m *plan.Mutation) bool {
 			top = n.Body
 		case *plan.Project:
 			top = n.Input
+		case *plan.Apply: // a subquery of RETURNING
+			top = n.Left
 		default:
 			return false
 		}
 	}
 	return false
+}
+
+// isLast reports whether nothing of the statement is read after a mutation: the
+// subqueries of RETURNING are.
+func isLast(top plan.Node, m *plan.Mutation) bool {
+	for {
+		switch n := top.(type) {
+		case *plan.With:
+			top = n.Body
+		case *plan.Project:
+			top = n.Input
+		default:
+			return top == plan.Node(m)
+		}
+	}
 }
 
 // setColumns are the columns that the statement changes; nil for all of them.
@@ -233,6 +251,9 @@ func (m *mutationOp) Close() {
 	m.w.discard()
 	m.seen = nil
 	m.input.Close()
+	if m.conflict != nil && m.conflict.input != nil {
+		m.conflict.input.Close()
+	}
 }
 
 // Next implements Operator.
@@ -284,7 +305,7 @@ func (m *mutationOp) execute() error {
 	if err := m.w.release(); err != nil {
 		return err
 	}
-	commit := m.run.env.MayCommit && m.counts && m.fk.empty() && !m.run.env.Queue.pending()
+	commit := m.run.env.MayCommit && m.counts && m.last && m.fk.empty() && !m.run.env.Queue.pending()
 	return m.w.send(commit)
 }
 

@@ -213,10 +213,11 @@ func (c *optimizer) est(n plan.Node) *plan.Estimate {
 	}
 	e := &n.Common().Est
 	e.Width = width(n.Columns())
-	switch len(ins) {
-	case 0:
+	_, writes := n.(*plan.Mutation)
+	switch {
+	case len(ins) == 0:
 		c.leaf(n, e)
-	case 1:
+	case len(ins) == 1 || writes:
 		c.single(n, e, ins[0])
 	default:
 		c.pair(n, e, ins, cost)
@@ -269,6 +270,8 @@ func (c *optimizer) leaf(n plan.Node, e *plan.Estimate) {
 		}
 	case *plan.FunctionScan:
 		e.Rows, e.TotalCost = 100, 100
+	case *plan.ConflictRows:
+		e.Rows, e.TotalCost = 1, 0.1
 	case *plan.CTEScan, *plan.WorkTableScan:
 		e.Rows, e.TotalCost = 100, 20
 	}

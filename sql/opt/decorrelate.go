@@ -156,7 +156,7 @@ func markUse(conds []expr.Expr, a *plan.Apply) (plan.JoinType, bool) {
 
 // applyToJoin removes an Apply's correlation, if it can.
 func (c *optimizer) applyToJoin(a *plan.Apply) plan.Node {
-	if a.Guard != nil || anyVolatileBelow(a.Right) {
+	if a.Guard != nil || anyVolatileBelow(a.Right) || anyMutation(a.Left) {
 		return a
 	}
 	left := plan.OutputOf(a.Left)
@@ -172,6 +172,17 @@ func (c *optimizer) applyToJoin(a *plan.Apply) plan.Node {
 		return c.scalarToJoin(a, left)
 	}
 	return a
+}
+
+// anyMutation reports whether a tree changes rows: it is carried out once and to
+// its end, whatever is made of its rows.
+func anyMutation(n plan.Node) bool {
+	found := false
+	plan.Walk(n, func(n plan.Node) {
+		_, is := n.(*plan.Mutation)
+		found = found || is
+	})
+	return found
 }
 
 func anyVolatileBelow(n plan.Node) bool {

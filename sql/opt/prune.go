@@ -136,6 +136,9 @@ func (p *pruner) rest(n plan.Node, need plan.ColSet) {
 		scalars(x, in)
 		in.Add(x.Old...)
 		p.node(x.Input, in)
+		if x.Conflict != nil && x.Conflict.Input != nil {
+			p.node(x.Conflict.Input, plan.OutputOf(x.Conflict.Input))
+		}
 	case *plan.Utility:
 		if x.Input != nil {
 			p.node(x.Input, plan.OutputOf(x.Input))

@@ -9,10 +9,26 @@ import (
 // nothing, locks that a scan can take by itself, and sorts' needless limits.
 func (c *optimizer) tidy(n plan.Node) plan.Node {
 	n = plan.Rewrite(n, c.tidyNode)
-	if m, ok := n.(*plan.Mutation); ok {
+	if m := mainMutation(n); m != nil {
 		lockTarget(m)
 	}
 	return n
+}
+
+// mainMutation finds the statement's own mutation, below what RETURNING adds.
+func mainMutation(n plan.Node) *plan.Mutation {
+	for {
+		switch x := n.(type) {
+		case *plan.Mutation:
+			return x
+		case *plan.Project:
+			n = x.Input
+		case *plan.Apply:
+			n = x.Left
+		default:
+			return nil
+		}
+	}
 }
 
 func (c *optimizer) tidyNode(n plan.Node) plan.Node {

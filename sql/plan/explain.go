@@ -237,6 +237,8 @@ func (e *explainer) title(n Node) string {
 		return "CTE Scan on " + x.Name
 	case *WorkTableScan:
 		return "WorkTable Scan on " + x.Name
+	case *ConflictRows:
+		return "Conflicting Rows"
 	case *RecursiveCTE:
 		return "Recursive Union"
 	case *Sort:

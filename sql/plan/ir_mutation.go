@@ -91,13 +91,28 @@ type OnConflict struct {
 	// Existing are the ids of the conflicting row's columns, parallel to
 	// Table.Columns.
 	Existing []ColID
-	// Set and Where are over Existing and, as EXCLUDED, Row.
+	// Input, if there are subqueries, computes them above ConflictRows, for one
+	// conflict at a time.
+	Input Node
+	// Set and Where are over Existing and, as EXCLUDED, Row, and over Input's
+	// columns if there is one.
 	Set   []Assign
 	Where []Scalar
 }
 
+// ConflictRows puts out one row: a conflicting one and the new one in its way.
+type ConflictRows struct{ Base }
+
 // Inputs implements Node.
-func (n *Mutation) Inputs() []Node { return []Node{n.Input} }
+func (n *ConflictRows) Inputs() []Node { return nil }
+
+// Inputs implements Node.
+func (n *Mutation) Inputs() []Node {
+	if n.Conflict != nil && n.Conflict.Input != nil {
+		return []Node{n.Input, n.Conflict.Input}
+	}
+	return []Node{n.Input}
+}
 
 // ResultColumn describes a column for RowDescription.
 type ResultColumn struct {

@@ -53,6 +53,9 @@ func MapInputs(n Node, f func(Node) Node) {
 		n.Input = f(n.Input)
 	case *Mutation:
 		n.Input = f(n.Input)
+		if n.Conflict != nil && n.Conflict.Input != nil {
+			n.Conflict.Input = f(n.Conflict.Input)
+		}
 	case *Utility:
 		if n.Input != nil {
 			n.Input = f(n.Input)
