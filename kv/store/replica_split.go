@@ -33,12 +33,12 @@ func (r *Replica) split(ctx context.Context, key api.Key) error {
 	if err != nil {
 		return err
 	}
-	rightBytes, rightKeys := r.measure(key)
 	// The right half opens once the split is durable (splitApplied), and nobody
 	// serves its keys until then: little should be left to write at that point.
 	if err := r.store.cfg.Engine.Flush(ctx); err != nil {
 		return err
 	}
+	rightBytes, rightKeys := r.measure(key)
 	release, err := r.m.LatchAll(ctx)
 	if err != nil {
 		return err
