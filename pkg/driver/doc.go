@@ -9,7 +9,8 @@
 // serve it later.
 //
 // Invariants:
-//  1. One process opens a directory once; the connections share its node.
+//  1. One process opens a directory once, by whatever name; the connections share
+//     its node.
 //  2. Closing the last *sql.DB of a directory stops its node and makes
 //     everything durable.
 package driver

@@ -125,6 +125,7 @@ type sqlDriver struct {
 // sharedNode is the one node of a directory in this process.
 type sharedNode struct {
 	node *Node
+	key  string // in sqlDriver.open; "" for memory
 	refs int
 }
 
@@ -150,36 +151,47 @@ func (d *sqlDriver) OpenConnector(name string) (sqldriver.Connector, error) {
 }
 
 // acquire returns the node of a directory, starting it for the first user.
-func (d *sqlDriver) acquire(ctx context.Context, name string) (*Node, error) {
+func (d *sqlDriver) acquire(ctx context.Context, name string) (*sharedNode, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if s := d.open[name]; s != nil && name != Memory {
+	if s := d.open[realPath(name)]; s != nil {
 		s.refs++
-		return s.node, nil
+		return s, nil
 	}
 	n, err := Open(ctx, name, Options{})
 	if err != nil {
 		return nil, err
 	}
+	s := &sharedNode{node: n, refs: 1}
 	if name != Memory {
 		if d.open == nil {
 			d.open = map[string]*sharedNode{}
 		}
-		d.open[name] = &sharedNode{node: n, refs: 1}
+		s.key = realPath(name) // now that the directory is there
+		d.open[s.key] = s
 	}
-	return n, nil
+	return s, nil
 }
 
-func (d *sqlDriver) release(name string, n *Node) error {
+// realPath is one name for all links to a directory.
+func realPath(name string) string {
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		return real
+	}
+	return name
+}
+
+// release gives a node back; the last user stops it.
+func (d *sqlDriver) release(s *sharedNode) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if s := d.open[name]; s != nil && s.node == n {
-		if s.refs--; s.refs > 0 {
-			return nil
-		}
-		delete(d.open, name)
+	if s.refs--; s.refs > 0 {
+		return nil
 	}
-	return n.Close()
+	if s.key != "" {
+		delete(d.open, s.key)
+	}
+	return s.node.Close()
 }
 
 // connector opens connections of one sql.DB to its node.
@@ -188,7 +200,7 @@ type connector struct {
 	name string
 
 	mu    sync.Mutex
-	node  *Node
+	node  *sharedNode
 	inner sqldriver.Connector
 }
 
@@ -211,9 +223,9 @@ func (c *connector) connect(ctx context.Context) (sqldriver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := n.Config()
+	cfg, err := n.node.Config()
 	if err != nil {
-		return nil, errors.Join(err, c.d.release(c.name, n))
+		return nil, errors.Join(err, c.d.release(n))
 	}
 	c.node, c.inner = n, stdlib.GetConnector(*cfg)
 	return c.inner, nil
@@ -231,5 +243,5 @@ func (c *connector) Close() error {
 	}
 	n := c.node
 	c.node, c.inner = nil, nil
-	return c.d.release(c.name, n)
+	return c.d.release(n)
 }
