@@ -147,28 +147,44 @@ func (r *Router) sendParts(ctx context.Context, whole *api.BatchRequest, parts [
 		r.sendPart(ctx, whole, parts[0])
 		return firstError(parts)
 	}
-	// One part's failure ends the others' waits for locks.
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	cancels := make([]context.CancelFunc, len(parts))
+	ctxs := make([]context.Context, len(parts))
+	for i := range parts {
+		ctxs[i], cancels[i] = context.WithCancel(ctx)
+		defer cancels[i]()
+	}
 	room := make(chan struct{}, r.cfg.MaxFanOut)
 	var wg sync.WaitGroup
-	send := func(p *part) {
-		if r.sendPart(ctx, whole, p); p.err != nil {
-			cancel()
+	send := func(i int) {
+		if r.sendPart(ctxs[i], whole, parts[i]); parts[i].err != nil {
+			endOthers(parts, cancels, i)
 		}
 	}
-	for _, p := range parts[:len(parts)-1] {
+	for i := range parts[:len(parts)-1] {
 		room <- struct{}{}
 		wg.Add(1)
 		go func() { // awaited below: no part outlives the call
 			defer wg.Done()
-			send(p)
+			send(i)
 			<-room
 		}()
 	}
-	send(parts[len(parts)-1])
+	send(len(parts) - 1)
 	wg.Wait()
 	return firstError(parts)
+}
+
+// endOthers ends the waits for locks of the other parts, since one has failed.
+// Where a row was in the way, the parts go on that may find one for an earlier
+// request: the first in the batch's order is the answer, every time.
+func endOthers(parts []*part, cancels []context.CancelFunc, failed int) {
+	var condition *api.ConditionFailedError
+	inTheWay := errors.As(parts[failed].err, &condition)
+	for i, p := range parts {
+		if i != failed && (!inTheWay || len(p.from) == 0 || p.from[0] > condition.Index) {
+			cancels[i]()
+		}
+	}
 }
 
 func (r *Router) sendPart(ctx context.Context, whole *api.BatchRequest, p *part) {
@@ -222,6 +238,8 @@ func firstError(parts []*part) error {
 			worst, rank = p.err, n
 		case n == rank && n == rankRetry:
 			worst = laterRetry(worst, p.err)
+		case n == rank && n == rankCondition:
+			worst = earlierCondition(worst, p.err)
 		}
 	}
 	return worst
@@ -250,6 +268,15 @@ func severity(err error) int {
 		return rankCanceled
 	}
 	return rankOther
+}
+
+// earlierCondition returns the error about the request that comes first.
+func earlierCondition(a, b error) error {
+	var ca, cb *api.ConditionFailedError
+	if errors.As(a, &ca) && errors.As(b, &cb) && cb.Index < ca.Index {
+		return b
+	}
+	return a
 }
 
 // laterRetry returns the retry error with the later timestamp: going there at
