@@ -13,6 +13,8 @@ type Options struct {
 	// Params are the declared types of $1, $2, ...; a zero or unknown type is
 	// inferred, as are parameters beyond.
 	Params []types.Type
+	// NoParams refuses parameters: nobody can give them values.
+	NoParams bool
 	// Input reads a literal; it is the type's input function under the
 	// session's settings.
 	Input func(t types.Type, text string) (types.Datum, error)

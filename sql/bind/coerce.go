@@ -250,7 +250,7 @@ func (b *binder) setParam(n *expr.Param, t types.Type) (types.Type, error) {
 
 // param returns the expression for $n.
 func (b *binder) param(number, loc int) (expr.Expr, error) {
-	if number < 1 || number > math.MaxUint16 {
+	if number < 1 || number > math.MaxUint16 || b.opts.NoParams {
 		return nil, types.Errorf(types.CodeUndefinedParameter, "there is no parameter $%d", number).At(position(loc))
 	}
 	for len(b.params) < number {

@@ -15,6 +15,11 @@ func (q *query) funcArgs(n *ast.FuncCall) (args []expr.Expr, call pgfacts.FuncCa
 	names := stringsOf(n.Funcname)
 	call = pgfacts.FuncCall{Name: names[len(names)-1], Star: n.AggStar, Variadic: n.FuncVariadic}
 	if len(names) > 1 && names[len(names)-2] != "pg_catalog" {
+		if schema := names[len(names)-2]; q.b.resolver != nil {
+			if _, ok := q.b.resolver.Schema(schema); !ok {
+				return nil, call, types.Errorf(types.CodeInvalidSchemaName, "schema \"%s\" does not exist", schema).At(position(n.Location))
+			}
+		}
 		return nil, call, types.Errorf(types.CodeUndefinedFunction, "function %s() does not exist", strings.Join(names, ".")).At(position(n.Location))
 	}
 	for i, a := range n.Args {

@@ -131,6 +131,8 @@ func (q *query) rangeVar(n *ast.RangeVar) (source, error) {
 		return q.b.tableSource(d, alias, schema, n)
 	case *catalog.View:
 		return q.b.viewSource(d, alias, schema, n)
+	case *catalog.Sequence:
+		return q.b.sequenceSource(d, alias, schema, n)
 	}
 	return source{}, types.Errorf(types.CodeWrongObjectType, "cannot open relation \"%s\"", n.Relname).
 		WithDetail("This operation is not supported for %ss.", d.Kind()).At(position(n.Location))
@@ -165,14 +167,15 @@ func (b *binder) relationOf(n *ast.RangeVar, ref *catalog.ViewRef) (catalog.Desc
 }
 
 // relation resolves a name to a table, view or sequence.
+// databaseResolver is a Resolver that knows the session's database.
+type databaseResolver interface{ Database() *catalog.Database }
+
 func (b *binder) relation(n *ast.RangeVar) (catalog.Descriptor, error) {
 	name := catalog.Name{Database: n.Catalogname, Schema: n.Schemaname, Name: n.Relname}
 	d, ok := b.resolver.Relation(name)
 	if !ok {
-		if n.Schemaname != "" {
-			if _, ok := b.resolver.Schema(n.Schemaname); !ok && n.Catalogname == "" {
-				return nil, types.Errorf(types.CodeUndefinedTable, "relation \"%s\" does not exist", name).At(position(n.Location))
-			}
+		if r, ok := b.resolver.(databaseResolver); ok && n.Catalogname != "" && (r.Database() == nil || r.Database().Name != n.Catalogname) {
+			return nil, types.Errorf(types.CodeFeatureNotSupported, "cross-database references are not implemented: \"%s\"", name).At(position(n.Location))
 		}
 		return nil, types.Errorf(types.CodeUndefinedTable, "relation \"%s\" does not exist", name).At(position(n.Location))
 	}

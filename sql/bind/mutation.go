@@ -25,9 +25,10 @@ func (b *binder) targetTable(n *ast.RangeVar, q *query, verb string) (*catalog.T
 		return nil, err
 	}
 	t, ok := d.(*catalog.Table)
+	v, isView := d.(*catalog.View)
 	switch {
-	case !ok && d.Kind() == catalog.KindView:
-		return nil, types.Errorf(types.CodeObjectNotInPrerequisite, "cannot %s view \"%s\"", verb, n.Relname)
+	case isView:
+		return nil, b.viewTarget(v, n.Relname, verb)
 	case !ok:
 		return nil, types.Errorf(types.CodeWrongObjectType, "cannot change %s \"%s\"", d.Kind(), n.Relname)
 	case t.Virtual:

@@ -17,6 +17,8 @@ type Options struct {
 	// Params are the declared types of $1, $2, ...; a zero or unknown type is
 	// inferred.
 	Params []types.Type
+	// NoParams refuses parameters.
+	NoParams bool
 	// Settings are what literals are read under; nil means the defaults.
 	Settings *types.Settings
 	// ParseView parses the query of a view.
@@ -37,7 +39,7 @@ func (o *Options) bindOptions() bind.Options {
 	if st == nil {
 		st = types.DefaultSettings()
 	}
-	return bind.Options{Params: o.Params, ParseView: o.ParseView, Allow: o.Allow, Input: func(t types.Type, text string) (types.Datum, error) {
+	return bind.Options{Params: o.Params, NoParams: o.NoParams, ParseView: o.ParseView, Allow: o.Allow, Input: func(t types.Type, text string) (types.Datum, error) {
 		return types.ParseText(t, text, st)
 	}}
 }

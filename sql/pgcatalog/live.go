@@ -24,6 +24,9 @@ type Live interface {
 	Backends() []Session
 	// Settings are the current session's.
 	Settings() []Setting
+	// Prepared and Cursors are the current session's.
+	Prepared() []Prepared
+	Cursors() []Cursor
 	// RowCount estimates a table's rows from its statistics.
 	RowCount(table types.OID) (rows float64, ok bool)
 }
@@ -78,6 +81,21 @@ type Statement struct {
 	MeanSeconds            float64
 	P50Seconds, P99Seconds float64
 	CallsPerSecond         float64
+}
+
+// Prepared is a row of pg_prepared_statements.
+type Prepared struct {
+	Name, Statement string
+	At              time.Time
+	Params          []types.OID
+	FromSQL         bool
+}
+
+// Cursor is a row of pg_cursors.
+type Cursor struct {
+	Name, Statement          string
+	At                       time.Time
+	Hold, Binary, Scrollable bool
 }
 
 // Setting is a row of pg_settings.
@@ -301,6 +319,37 @@ func settingRows(s *scan) error {
 		if err := s.put(textCol("name", x.Name), textCol("setting", x.Value), optTextCol("unit", x.Unit), textCol("category", x.Category),
 			textCol("short_desc", x.Description), textCol("context", x.Context), textCol("vartype", x.Type), textCol("source", x.Source),
 			textCol("boot_val", x.Default), textCol("reset_val", x.Default), boolCol("pending_restart", false)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func preparedRows(s *scan) error {
+	if s.Live == nil {
+		return nil
+	}
+	for _, p := range s.Live.Prepared() {
+		var oids []types.Datum
+		for _, t := range p.Params {
+			oids = append(oids, types.NewInt(int64(t)))
+		}
+		params := types.ArrayDatum(types.NewArray(types.RegTypeOID, oids))
+		if err := s.put(textCol("name", p.Name), textCol("statement", p.Statement), timeCol("prepare_time", p.At),
+			col{"parameter_types", params}, boolCol("from_sql", p.FromSQL), intCol("generic_plans", 0), intCol("custom_plans", 0)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func cursorRows(s *scan) error {
+	if s.Live == nil {
+		return nil
+	}
+	for _, c := range s.Live.Cursors() {
+		if err := s.put(textCol("name", c.Name), textCol("statement", c.Statement), boolCol("is_holdable", c.Hold), boolCol("is_binary", c.Binary),
+			boolCol("is_scrollable", c.Scrollable), timeCol("creation_time", c.At)); err != nil {
 			return err
 		}
 	}

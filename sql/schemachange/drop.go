@@ -74,6 +74,9 @@ func relationWord(o ast.ObjectType) string {
 }
 
 func (e *Env) dropRelation(s *ast.DropStmt, n catalog.Name) (catalog.Descriptor, error) {
+	if s.RemoveType == ast.OBJECT_MATVIEW {
+		return nil, types.Errorf(types.CodeFeatureNotSupported, "materialized views are not supported")
+	}
 	word := relationWord(s.RemoveType)
 	oid, d, ok := e.resolver().RelationOID(n)
 	if !ok {

@@ -53,6 +53,9 @@ func (m *tableMaker) index(s *ast.IndexStmt) (*catalog.Index, error) {
 	case "hash":
 		x.Method = s.AccessMethod // served by an ordered index, which does all a hash index does
 	default:
+		if !slices.Contains([]string{"gist", "gin", "spgist", "brin"}, s.AccessMethod) {
+			return nil, types.Errorf(types.CodeUndefinedObject, "access method \"%s\" does not exist", s.AccessMethod)
+		}
 		return nil, types.Errorf(types.CodeFeatureNotSupported, "access method \"%s\" is not supported", s.AccessMethod)
 	}
 	var names []string

@@ -95,11 +95,35 @@ func (e *Env) alterSequence(s *ast.AlterSeqStmt) error {
 	if err != nil {
 		return err
 	}
+	was := *q
 	if err := e.sequenceOptions(q, s.Options, false); err != nil {
 		return err
 	}
+	if q.StorageID == was.StorageID && (q.Increment != was.Increment || q.Start != was.Start) {
+		return e.recount(q)
+	}
 	e.Change.Put(q)
 	return nil
+}
+
+// recount gives a sequence a new counter that goes on after the last value: a
+// counter means what it does by the sequence's start and increment.
+func (e *Env) recount(q *catalog.Sequence) error {
+	oid := strconv.FormatUint(uint64(q.ID), 10) + "::regclass"
+	var last types.Datum
+	err := e.Query(e.Ctx, "SELECT pg_catalog.pg_sequence_last_value("+oid+")", func(r []types.Datum) error {
+		last = r[0]
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	q.StorageID++
+	e.Change.Put(q)
+	if last.IsNull() {
+		return nil
+	}
+	return e.Query(e.Ctx, "SELECT pg_catalog.setval("+oid+", "+strconv.FormatInt(last.Int(), 10)+")", nil)
 }
 
 // sequenceOptions applies options to a sequence; a new one gets defaults.

@@ -352,7 +352,7 @@ func (s *Session) fillNew(into *ast.IntoClause, query ast.Node) (string, error) 
 		}
 		query = st.st.Node
 	}
-	p, err := s.makePlan(s.ctx, query, nil)
+	p, err := s.makePlanAlone(s.ctx, query)
 	if err != nil {
 		return "", err
 	}

@@ -451,7 +451,7 @@ func (s *Session) copyOut(n *ast.CopyStmt, w ResultWriter) (string, error) {
 		}
 		query = sel
 	}
-	p, err := s.makePlan(s.ctx, query, nil)
+	p, err := s.makePlanAlone(s.ctx, query)
 	if err != nil {
 		return "", err
 	}

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"time"
+
 	"github.com/pamirdb/pamir/sql/ast"
 	"github.com/pamirdb/pamir/sql/bind"
 	"github.com/pamirdb/pamir/sql/expr"
@@ -23,13 +25,10 @@ type held struct {
 
 // prepareStmt carries out PREPARE.
 func (s *Session) prepareStmt(n *ast.PrepareStmt, text string) error {
-	if _, ok := s.stmts[n.Name]; ok {
-		return types.Errorf(types.CodeDuplicatePreparedStatement, "prepared statement \"%s\" already exists", n.Name)
-	}
 	if !plannable(n.Query) {
 		return types.Errorf(types.CodeFeatureNotSupported, "only SELECT, INSERT, UPDATE and DELETE can be prepared in SQL")
 	}
-	p := &prepared{name: n.Name, sql: text, fromSQL: true, st: parse.Statement{Node: n.Query, Text: text}}
+	p := &prepared{name: n.Name, sql: text, fromSQL: true, at: time.Now(), st: parse.Statement{Node: n.Query, Text: text}}
 	for _, a := range n.Argtypes {
 		t, ok := a.(*ast.TypeName)
 		if !ok {
@@ -44,6 +43,9 @@ func (s *Session) prepareStmt(n *ast.PrepareStmt, text string) error {
 	}
 	if err := s.planPrepared(p); err != nil {
 		return err
+	}
+	if _, ok := s.stmts[n.Name]; ok {
+		return types.Errorf(types.CodeDuplicatePreparedStatement, "prepared statement \"%s\" already exists", n.Name)
 	}
 	s.stmts[n.Name] = p
 	return nil
@@ -124,12 +126,12 @@ func (s *Session) declare(n *ast.DeclareCursorStmt, text string) error {
 	if _, ok := s.portals[n.Portalname]; ok {
 		return types.Errorf(types.CodeDuplicateCursor, "cursor \"%s\" already exists", n.Portalname)
 	}
-	pl, err := s.makePlan(s.ctx, n.Query, nil)
+	pl, err := s.makePlanAlone(s.ctx, n.Query)
 	if err != nil {
 		return err
 	}
 	e := s.newEntry(nil, pl, nil, text)
-	p := &portal{name: n.Portalname, runner: &runner{}, cursor: true, hold: hold, scroll: n.Options&cursorScroll != 0, plan: e,
+	p := &portal{name: n.Portalname, runner: &runner{}, cursor: true, hold: hold, scroll: n.Options&cursorScroll != 0, at: time.Now(), plan: e,
 		stmt: &prepared{sql: text, st: parse.Statement{Node: n.Query, Text: text}, plan: e, result: pl.Result}}
 	if err := s.ensureTxn(); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/pamirdb/pamir/sql/ast"
 	"github.com/pamirdb/pamir/sql/exec"
+	"github.com/pamirdb/pamir/sql/opt"
 	"github.com/pamirdb/pamir/sql/plan"
 	"github.com/pamirdb/pamir/sql/types"
 	"github.com/pamirdb/pamir/sql/vec"
@@ -14,7 +15,8 @@ import (
 // explain carries out EXPLAIN and EXPLAIN ANALYZE.
 func (s *Session) explain(n *ast.ExplainStmt, text string, w ResultWriter, formats []int16, p *portal) error {
 	_ = text
-	if ex, ok := n.Query.(*ast.ExecuteStmt); ok {
+	ex, executes := n.Query.(*ast.ExecuteStmt)
+	if executes {
 		st, ok := s.stmts[ex.Name]
 		if !ok {
 			return types.Errorf(types.CodeInvalidStatementName, "prepared statement \"%s\" does not exist", ex.Name)
@@ -24,12 +26,12 @@ func (s *Session) explain(n *ast.ExplainStmt, text string, w ResultWriter, forma
 		n = &c
 	}
 	start := time.Now()
-	var declared []types.Type
 	var params []types.Datum
+	po := opt.Options{NoParams: p == nil && !executes}
 	if p != nil {
-		declared, params = p.stmt.declared, p.params
+		po.Params, params = p.stmt.declared, p.params
 	}
-	pl, err := s.makePlan(s.ctx, n, declared)
+	pl, err := s.planWith(s.ctx, n, po)
 	if err != nil {
 		return err
 	}

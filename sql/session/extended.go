@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pamirdb/pamir/sql/ast"
 	"github.com/pamirdb/pamir/sql/exec"
@@ -24,6 +25,7 @@ type prepared struct {
 	plan      *sessionPlan // nil for utilities
 	params    []types.Type
 	fromSQL   bool // by PREPARE
+	at        time.Time
 	result    []plan.ResultColumn
 	settings  uint64 // their version when it was planned
 }
@@ -31,6 +33,7 @@ type prepared struct {
 // portal is a bound statement, perhaps half run.
 type portal struct {
 	name    string
+	at      time.Time
 	stmt    *prepared
 	params  []types.Datum
 	formats []int16
@@ -109,7 +112,7 @@ func (s *Session) prepareNamed(name, sql string, oids []types.OID) error {
 	if name == "" {
 		delete(s.stmts, "") // also if the new one turns out wrong
 	}
-	p := &prepared{name: name, sql: sql}
+	p := &prepared{name: name, sql: sql, at: time.Now()}
 	for _, o := range oids {
 		if o == 0 {
 			o = types.UnknownOID

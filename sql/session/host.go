@@ -222,11 +222,11 @@ func sequenceLastValue(s *Session, a []types.Datum) (types.Datum, error) {
 	if !ok || !is {
 		return types.Null, nil
 	}
-	v, err := s.srv.db.Increment(s.ctx, sequenceKey(q), 0)
-	if err != nil || v == 0 {
+	v, called, err := s.srv.seqs.last(s.ctx, q)
+	if err != nil || !called {
 		return types.Null, err
 	}
-	return types.NewInt(v + q.Start - q.Increment), nil
+	return types.NewInt(v), nil
 }
 
 func cancelBackend(s *Session, a []types.Datum) (types.Datum, error) {

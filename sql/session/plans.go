@@ -118,10 +118,20 @@ func parseView(query string) (ast.Node, error) {
 	return st.Node, err
 }
 
-// makePlan plans a statement under the current catalog.
+// makePlan plans a statement under the current catalog, with parameters of some
+// types or of types that are inferred.
 func (s *Session) makePlan(ctx context.Context, n ast.Node, params []types.Type) (*plan.Plan, error) {
+	return s.planWith(ctx, n, opt.Options{Params: params})
+}
+
+// makePlanAlone plans a statement that has no parameters.
+func (s *Session) makePlanAlone(ctx context.Context, n ast.Node) (*plan.Plan, error) {
+	return s.planWith(ctx, n, opt.Options{NoParams: true})
+}
+
+func (s *Session) planWith(ctx context.Context, n ast.Node, o opt.Options) (*plan.Plan, error) {
 	for {
-		p, err := s.planOnce(ctx, n, params)
+		p, err := s.planOnce(ctx, n, o)
 		if !errors.Is(err, errWriteLocked) {
 			return p, err
 		}
@@ -131,9 +141,10 @@ func (s *Session) makePlan(ctx context.Context, n ast.Node, params []types.Type)
 	}
 }
 
-func (s *Session) planOnce(ctx context.Context, n ast.Node, params []types.Type) (*plan.Plan, error) {
-	return opt.Prepare(ctx, n, s.resolve(), opt.Options{Params: params, Settings: s.set.Types(), ParseView: parseView, Allow: s.allow,
-		Stats: s.srv.store.Stats, Naive: s.srv.cfg.Naive})
+func (s *Session) planOnce(ctx context.Context, n ast.Node, o opt.Options) (*plan.Plan, error) {
+	o.Settings, o.ParseView, o.Allow = s.set.Types(), parseView, s.allow
+	o.Stats, o.Naive = s.srv.store.Stats, s.srv.cfg.Naive
+	return opt.Prepare(ctx, n, s.resolve(), o)
 }
 
 // current reports whether a plan may be used now: in the transaction, or in the
@@ -205,7 +216,7 @@ func (s *Session) templatePlan(sql string, key []byte, lits []parse.Literal) (p 
 	if !ok || err != nil || !plannable(t.Node) {
 		return nil, false
 	}
-	pl, err := s.makePlan(s.ctx, t.Node, nil)
+	pl, err := s.makePlanAlone(s.ctx, t.Node)
 	if err != nil {
 		return nil, false
 	}

@@ -91,6 +91,22 @@ func (q *sequences) next(ctx context.Context, d *catalog.Sequence) (int64, error
 	return v, nil
 }
 
+// last returns the value that was given out last, or nothing if there was none.
+func (q *sequences) last(ctx context.Context, d *catalog.Sequence) (v int64, called bool, err error) {
+	key := sequenceKey(d)
+	b := q.block(key)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	v, err = q.srv.db.Increment(ctx, key, 0)
+	if err != nil || v == 0 {
+		return 0, false, err
+	}
+	if v == b.end {
+		v = b.last // the rest of what was taken ahead has not been given out
+	}
+	return v + d.Start - d.Increment, true, nil
+}
+
 // set moves the counter. Called with b locked.
 func (q *sequences) set(ctx context.Context, d *catalog.Sequence, b *seqBlock, v int64, called bool) error {
 	key := sequenceKey(d)
@@ -105,7 +121,7 @@ func (q *sequences) set(ctx context.Context, d *catalog.Sequence, b *seqBlock, v
 	if _, err = q.srv.db.Increment(ctx, key, target-cur); err != nil {
 		return err
 	}
-	b.last, b.end = 0, 0
+	b.last, b.end = target, target
 	return nil
 }
 

@@ -120,7 +120,7 @@ func (s *Session) execNode(st *parse.Statement, w ResultWriter) error {
 	}
 	s.enter()
 	make := func() (*sessionPlan, error) {
-		p, err := s.makePlan(s.ctx, st.Node, nil)
+		p, err := s.makePlanAlone(s.ctx, st.Node)
 		if err != nil {
 			return nil, err
 		}

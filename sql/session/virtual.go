@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -130,6 +132,34 @@ func (l *live) Settings() []pgcatalog.Setting {
 		}
 		out = append(out, pgcatalog.Setting{Name: v.Name, Value: x, Unit: v.Unit, Category: v.Category, Description: v.Description,
 			Context: v.Context, Type: v.Type, Source: source, Default: v.Default})
+	}
+	return out
+}
+
+// Prepared implements pgcatalog.Live.
+func (l *live) Prepared() []pgcatalog.Prepared {
+	var out []pgcatalog.Prepared
+	for _, name := range slices.Sorted(maps.Keys(l.stmts)) {
+		if name == "" {
+			continue
+		}
+		p := l.stmts[name]
+		x := pgcatalog.Prepared{Name: name, Statement: p.sql, At: p.at, FromSQL: p.fromSQL}
+		for _, t := range p.params {
+			x.Params = append(x.Params, t.OID)
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// Cursors implements pgcatalog.Live.
+func (l *live) Cursors() []pgcatalog.Cursor {
+	var out []pgcatalog.Cursor
+	for _, name := range slices.Sorted(maps.Keys(l.portals)) {
+		if p := l.portals[name]; p.cursor {
+			out = append(out, pgcatalog.Cursor{Name: name, Statement: p.stmt.sql, At: p.at, Hold: p.hold, Scrollable: p.scroll})
+		}
 	}
 	return out
 }
