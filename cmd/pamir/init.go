@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -43,7 +44,12 @@ func (a *adminTarget) call(ctx context.Context, m rpc.Method, payload []byte) ([
 	defer n.Close()
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return n.CallAddr(ctx, a.host, m, payload)
+	answer, err := n.CallAddr(ctx, a.host, m, payload)
+	var wrong *rpc.AddrError
+	if errors.As(err, &wrong) {
+		return nil, fmt.Errorf("no node answers at --host=%s: %s", a.host, wrong.Reason)
+	}
+	return answer, err
 }
 
 func initCommand() *cobra.Command {

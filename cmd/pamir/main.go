@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -66,13 +67,17 @@ func versionCommand() *cobra.Command {
 func logger(level string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level: %w", err)
+		return nil, fmt.Errorf("--log-level=%s: want debug, info, warn or error", level)
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
 }
 
-// interruptible returns a context that the first Ctrl-C or SIGTERM ends. The
-// second one ends the process.
+// patience is how long after the first signal another one is taken for the same:
+// a terminal, a shell and a supervisor may each pass one Ctrl-C on.
+const patience = 500 * time.Millisecond
+
+// interruptible returns a context that the first Ctrl-C or SIGTERM ends. A later
+// one ends the process.
 func interruptible() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ch := make(chan os.Signal, 2)
@@ -85,7 +90,9 @@ func interruptible() (context.Context, context.CancelFunc) {
 			signal.Stop(ch)
 			return
 		}
-		<-ch
+		for first := time.Now(); time.Since(first) < patience; {
+			<-ch
+		}
 		fmt.Fprintln(os.Stderr, "pamir: stopped without draining")
 		os.Exit(1)
 	}()

@@ -23,7 +23,10 @@ const (
 	deadlineEvery = time.Second
 )
 
-var errConnClosed = errors.New("connection closed")
+var (
+	errConnClosed = errors.New("connection closed")
+	errNoHello    = errors.New("rpc: peer did not say hello")
+)
 
 // conn writes frames to one connection. Frames queued while a write is under
 // way leave with the next one, in one system call.
@@ -144,10 +147,10 @@ func (c *conn) handshake(ctx context.Context, mine hello, dialing bool) (hello, 
 		return hello{}, err
 	}
 	if f.kind == frameError {
-		return hello{}, errors.New(string(f.payload))
+		return hello{}, &refusedError{string(f.payload)}
 	}
 	if f.kind != frameHello {
-		return hello{}, errors.New("rpc: peer did not say hello")
+		return hello{}, errNoHello
 	}
 	theirs, err := decodeHello(f.payload)
 	if err == nil {

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -46,6 +47,9 @@ func appendFrame(b []byte, f frame) []byte {
 	return append(b, f.payload...)
 }
 
+// errBadFrame reports bytes that no node sends.
+var errBadFrame = errors.New("rpc: a frame of an impossible length")
+
 // readFrame reads one frame into a fresh payload slice that the receiver owns.
 func readFrame(r io.Reader, maxBytes int) (frame, error) {
 	var h [frameHeader]byte
@@ -54,7 +58,7 @@ func readFrame(r io.Reader, maxBytes int) (frame, error) {
 	}
 	n := int(binary.LittleEndian.Uint32(h[:])) - (frameHeader - 4)
 	if n < 0 || n > maxBytes {
-		return frame{}, fmt.Errorf("rpc: frame of %d bytes", n)
+		return frame{}, fmt.Errorf("%w: %d bytes", errBadFrame, n)
 	}
 	f := frame{kind: frameKind(h[4]), method: Method(h[5]), id: binary.LittleEndian.Uint64(h[6:])}
 	if n > 0 {

@@ -193,7 +193,7 @@ func (n *Node) dial(ctx context.Context, addr string, c Class) (*conn, hello, er
 	d := net.Dialer{Timeout: 3 * time.Second}
 	nc, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
-		return nil, hello{}, err
+		return nil, hello{}, dialFailed(addr, err)
 	}
 	if n.o.ClientTLS != nil {
 		cfg := n.o.ClientTLS.Clone()
@@ -206,7 +206,7 @@ func (n *Node) dial(ctx context.Context, addr string, c Class) (*conn, hello, er
 	theirs, err := cn.handshake(ctx, n.hello(c), true)
 	if err != nil {
 		cn.close()
-		return nil, hello{}, err
+		return nil, hello{}, handshakeFailed(addr, n.o.ClientTLS != nil, err)
 	}
 	return cn, theirs, nil
 }

@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -68,9 +69,13 @@ func CreateClient(dir, user string) error {
 }
 
 func createLeaf(dir, file, user string, hosts []string, usage []x509.ExtKeyUsage) error {
+	return createLeafFor(dir, file, user, hosts, usage, leafLifetime)
+}
+
+func createLeafFor(dir, file, user string, hosts []string, usage []x509.ExtKeyUsage, life time.Duration) error {
 	ca, err := tls.LoadX509KeyPair(crtPath(dir, "ca"), keyPath(dir, "ca"))
 	if err != nil {
-		return fmt.Errorf("loading the certificate authority (pamir cert create-ca makes one): %w", err)
+		return fmt.Errorf("loading the certificate authority and its key (pamir cert create-ca makes them): %w", err)
 	}
 	caCert, err := x509.ParseCertificate(ca.Certificate[0])
 	if err != nil {
@@ -80,7 +85,7 @@ func createLeaf(dir, file, user string, hosts []string, usage []x509.ExtKeyUsage
 	if err != nil {
 		return err
 	}
-	t, err := template(user, leafLifetime)
+	t, err := template(user, life)
 	if err != nil {
 		return err
 	}
@@ -166,23 +171,65 @@ func ClientTLS(dir, user string) (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }
 
+// load reads the authority and a certificate of it. The pool is there even if
+// the certificate is not.
 func load(dir, name string) (tls.Certificate, *x509.CertPool, error) {
+	var none tls.Certificate
 	caPEM, err := os.ReadFile(crtPath(dir, "ca"))
 	if err != nil {
-		return tls.Certificate{}, nil, fmt.Errorf("reading the certificate authority: %w", err)
+		return none, nil, fmt.Errorf("reading the certificate authority (pamir cert create-ca makes one): %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(caPEM) {
-		return tls.Certificate{}, nil, fmt.Errorf("%s holds no certificate", crtPath(dir, "ca"))
+		return none, nil, fmt.Errorf("%s holds no certificate", crtPath(dir, "ca"))
 	}
 	st, err := os.Stat(keyPath(dir, name))
 	if err != nil {
-		return tls.Certificate{}, pool, err
+		return none, pool, fmt.Errorf("reading the key (pamir cert %s makes one): %w", maker(name), err)
 	}
 	if st.Mode().Perm()&0o077 != 0 {
-		return tls.Certificate{}, pool, fmt.Errorf("%s can be read by others than its owner (mode %o); chmod 600 it",
+		return none, pool, fmt.Errorf("%s can be read by others than its owner (mode %o); chmod 600 it",
 			keyPath(dir, name), st.Mode().Perm())
 	}
 	pair, err := tls.LoadX509KeyPair(crtPath(dir, name), keyPath(dir, name))
-	return pair, pool, err
+	if err != nil {
+		return none, pool, fmt.Errorf("loading %s and its key: %w", crtPath(dir, name), err)
+	}
+	if err := check(pair, pool); err != nil {
+		return none, pool, fmt.Errorf("%s %w (pamir cert %s makes another)", crtPath(dir, name), err, maker(name))
+	}
+	return pair, pool, nil
+}
+
+// maker is the command that makes a certificate.
+func maker(name string) string {
+	if user, ok := strings.CutPrefix(name, "client."); ok {
+		return "create-client " + user
+	}
+	return "create-node HOST..."
+}
+
+// check refuses a certificate that every peer would refuse, while there is
+// somebody to read why.
+func check(pair tls.Certificate, pool *x509.CertPool) error {
+	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		return fmt.Errorf("is damaged: %w", err)
+	}
+	switch now := time.Now(); {
+	case now.After(leaf.NotAfter):
+		return fmt.Errorf("expired on %s", leaf.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(leaf.NotBefore):
+		return fmt.Errorf("is not valid before %s; is this machine's clock right?", leaf.NotBefore.UTC().Format(time.RFC3339))
+	}
+	middle := x509.NewCertPool()
+	for _, der := range pair.Certificate[1:] {
+		if c, err := x509.ParseCertificate(der); err == nil {
+			middle.AddCert(c)
+		}
+	}
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: pool, Intermediates: middle, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
+		return fmt.Errorf("is not of the authority in ca.crt: %w", err)
+	}
+	return nil
 }

@@ -5,12 +5,15 @@ import (
 	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/subtle"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/text/secure/precis"
 )
@@ -102,23 +105,82 @@ func (v Verifier) Matches(password string) bool {
 // ErrAuthentication reports a wrong proof; it says no more on purpose.
 var ErrAuthentication = errors.New("password authentication failed")
 
+// ErrBinding reports a client that was led to believe that this server cannot
+// bind the exchange to its connection: somebody in between may have removed the
+// offer.
+var ErrBinding = errors.New("SCRAM channel binding negotiation error")
+
+var errScramMessage = errors.New("malformed SCRAM message")
+
+// bindingType is the one kind of channel binding (RFC 5929): the hash of the
+// server's certificate.
+const bindingType = "tls-server-end-point"
+
 // ScramServer is the server's side of one exchange.
 type ScramServer struct {
 	v           Verifier
+	binding     []byte
+	plus        bool
+	gs2         string
 	authMessage string
 	nonce       string
 }
 
-// NewScramServer starts an exchange. For an unknown user pass a mock verifier
-// (NewVerifier of random bytes) so that names cannot be probed.
-func NewScramServer(v Verifier) *ScramServer { return &ScramServer{v: v} }
+// mockKey makes mock verifiers; it lasts as long as the process.
+var mockKey = sync.OnceValue(func() []byte {
+	key := make([]byte, sha256.Size)
+	if _, err := rand.Read(key); err != nil {
+		panic(err) // the system has no randomness: nothing is safe then
+	}
+	return key
+})
+
+// Mock is the verifier of a user without a password: no password fits it, and
+// nothing tells it from a real one, so that names cannot be probed. It stays the
+// same for a name.
+func Mock(user string) Verifier {
+	part := func(what string) []byte { return mac(mockKey(), what+"\x00"+user) }
+	return Verifier{scramIterations, part("salt")[:16], part("stored"), part("server")}
+}
+
+// NewScramServer starts an exchange. For an unknown user pass Mock. binding is
+// ServerEndPoint of the connection's certificate, nil without TLS; plus says that
+// the client chose SCRAM-SHA-256-PLUS, which needs it.
+func NewScramServer(v Verifier, binding []byte, plus bool) *ScramServer {
+	return &ScramServer{v: v, binding: binding, plus: plus}
+}
+
+// ServerEndPoint is the channel binding of connections that show a certificate:
+// its hash, by the function that it is signed with, and SHA-256 for weak ones.
+func ServerEndPoint(cert *x509.Certificate) []byte {
+	h := sha256.New()
+	switch cert.SignatureAlgorithm {
+	case x509.SHA384WithRSA, x509.SHA384WithRSAPSS, x509.ECDSAWithSHA384:
+		h = sha512.New384()
+	case x509.SHA512WithRSA, x509.SHA512WithRSAPSS, x509.ECDSAWithSHA512:
+		h = sha512.New()
+	case x509.PureEd25519:
+		return nil // it has no hash of its own, and no binding is defined
+	}
+	h.Write(cert.Raw)
+	return h.Sum(nil)
+}
 
 // First takes the client's first message and returns the server's.
 func (s *ScramServer) First(msg string) (string, error) {
-	// n,,n=user,r=nonce: no channel binding, or "y": client could, server does not.
 	gs2, bare, ok := cutGS2(msg)
-	if !ok || (gs2 != "n,," && gs2 != "y,,") {
-		return "", errors.New("malformed SCRAM message")
+	if !ok {
+		return "", errScramMessage
+	}
+	switch {
+	case gs2 == "n,," && !s.plus: // the client binds nothing
+	case gs2 == "y,," && !s.plus: // the client could, and believes that the server cannot
+		if s.binding != nil {
+			return "", ErrBinding
+		}
+	case gs2 == "p="+bindingType+",," && s.plus && s.binding != nil:
+	default:
+		return "", errScramMessage
 	}
 	nonce := ""
 	for _, a := range strings.Split(bare, ",") {
@@ -127,16 +189,27 @@ func (s *ScramServer) First(msg string) (string, error) {
 		}
 	}
 	if nonce == "" {
-		return "", errors.New("malformed SCRAM message")
+		return "", errScramMessage
 	}
 	raw := make([]byte, 18)
 	if _, err := rand.Read(raw); err != nil {
 		return "", err
 	}
-	s.nonce = nonce + base64.StdEncoding.EncodeToString(raw)
+	s.gs2, s.nonce = gs2, nonce+base64.StdEncoding.EncodeToString(raw)
 	first := fmt.Sprintf("r=%s,s=%s,i=%d", s.nonce, base64.StdEncoding.EncodeToString(s.v.Salt), s.v.Iterations)
 	s.authMessage = bare + "," + first + ","
 	return first, nil
+}
+
+// bound reports whether the client saw this connection and the offers that were
+// made on it.
+func (s *ScramServer) bound(c string) bool {
+	want := []byte(s.gs2)
+	if s.plus {
+		want = append(want, s.binding...)
+	}
+	got, err := base64.StdEncoding.DecodeString(c)
+	return err == nil && subtle.ConstantTimeCompare(got, want) == 1
 }
 
 // cutGS2 splits "flag,authzid,rest" behind its second comma.
@@ -156,19 +229,22 @@ func cutGS2(msg string) (header, bare string, ok bool) {
 func (s *ScramServer) Final(msg string) (string, error) {
 	i := strings.LastIndex(msg, ",p=")
 	if i < 0 {
-		return "", errors.New("malformed SCRAM message")
+		return "", errScramMessage
 	}
 	proof, err := base64.StdEncoding.DecodeString(msg[i+3:])
 	if err != nil || len(proof) != sha256.Size {
 		return "", ErrAuthentication
 	}
-	nonceOK := false
+	nonceOK, boundOK := false, false
 	for _, a := range strings.Split(msg[:i], ",") {
 		if v, ok := strings.CutPrefix(a, "r="); ok {
 			nonceOK = v == s.nonce
 		}
+		if v, ok := strings.CutPrefix(a, "c="); ok {
+			boundOK = s.bound(v)
+		}
 	}
-	if !nonceOK {
+	if !nonceOK || !boundOK {
 		return "", ErrAuthentication
 	}
 	auth := s.authMessage + msg[:i]

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -17,6 +18,8 @@ const (
 	DefaultHTTPAddr   = "127.0.0.1:8080"
 	// DefaultMaxOffset is the clock offset between nodes that is tolerated.
 	DefaultMaxOffset = 250 * time.Millisecond
+	// minRangeBytes keeps a typing error from splitting everything to pieces.
+	minRangeBytes = 64 << 10
 )
 
 // Version is this build's version.
@@ -73,18 +76,43 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Insecure && c.CertsDir != "" {
 		return c, errors.New("--insecure and --certs-dir contradict each other")
 	}
-	for _, a := range append([]string{c.SQLAddr, c.ListenAddr, c.HTTPAddr, c.AdvertiseAddr}, c.Join...) {
-		if a == "" {
-			continue
-		}
-		if _, _, err := net.SplitHostPort(a); err != nil {
-			return c, fmt.Errorf("address %q: %w", a, err)
-		}
+	if err := c.checkAddrs(); err != nil {
+		return c, err
+	}
+	switch {
+	case c.MaxOffset < 0:
+		return c, fmt.Errorf("--max-offset=%s: a difference is not negative", c.MaxOffset)
+	case c.StoreDeadAfter < 0:
+		return c, fmt.Errorf("--store-dead-after=%s: a time is not negative", c.StoreDeadAfter)
+	case c.RangeMaxBytes != 0 && c.RangeMaxBytes < minRangeBytes:
+		return c, fmt.Errorf("--range-max-bytes=%d: at least %d, for each range costs something", c.RangeMaxBytes, minRangeBytes)
 	}
 	if _, err := parseLocality(c.Locality); err != nil {
 		return c, err
 	}
 	return c, nil
+}
+
+// checkAddrs checks that addresses are addresses, whether they can be listened on
+// or not.
+func (c Config) checkAddrs() error {
+	given := [][2]string{{"--sql-addr", c.SQLAddr}, {"--listen-addr", c.ListenAddr}, {"--http-addr", c.HTTPAddr}, {"--advertise-addr", c.AdvertiseAddr}}
+	for _, a := range c.Join {
+		given = append(given, [2]string{"--join", a})
+	}
+	for _, a := range given {
+		if a[1] == "" {
+			continue
+		}
+		_, port, err := net.SplitHostPort(a[1])
+		if err != nil {
+			return fmt.Errorf("%s=%s: want HOST:PORT", a[0], a[1])
+		}
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return fmt.Errorf("%s=%s: %q is no port; it is a number up to 65535", a[0], a[1], port)
+		}
+	}
+	return nil
 }
 
 // parseLocality reads "region=eu,zone=a".
@@ -96,7 +124,7 @@ func parseLocality(s string) ([][2]string, error) {
 	for _, p := range strings.Split(s, ",") {
 		k, v, ok := strings.Cut(p, "=")
 		if !ok || k == "" || v == "" {
-			return nil, fmt.Errorf("locality %q: want key=value,key=value, most general first", s)
+			return nil, fmt.Errorf("--locality=%s: want key=value,key=value, most general first", s)
 		}
 		tiers = append(tiers, [2]string{k, v})
 	}

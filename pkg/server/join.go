@@ -37,50 +37,108 @@ type membership struct {
 	net  *rpc.Node
 	self api.NodeDescriptor
 	join []string
-	// initialized receives the identity of a cluster that pamir init created here.
-	initialized chan identity
+	// inits are calls of pamir init; each gets its answer.
+	inits chan chan<- error
+	// settled is closed once identity is this node's.
+	settled  chan struct{}
+	identity identity
+	// said is what was logged of an address last.
+	said map[string]string
 }
 
-// handleInit starts a new cluster with this node as its first.
-func (m *membership) handleInit(_ context.Context, _ ids.NodeID, _ []byte) ([]byte, error) {
+// settle ends the search for a cluster.
+func (m *membership) settle(id identity) {
+	m.identity = id
+	close(m.settled)
+}
+
+// errInitialized refuses to start a second cluster.
+func errInitialized(cluster string) error {
+	return fmt.Errorf("the cluster is initialized already (its id is %s); the other nodes join it by themselves", cluster)
+}
+
+// handleInit starts a new cluster with this node as its first, unless there is one
+// to join.
+func (m *membership) handleInit(ctx context.Context, _ ids.NodeID, _ []byte) ([]byte, error) {
+	answer := make(chan error, 1)
 	select {
-	case m.initialized <- identity{Cluster: uuid.NewString(), Node: 1}:
-		return nil, nil
-	default:
-		return nil, errors.New("the cluster is initialized already")
+	case m.inits <- answer:
+	case <-m.settled:
+		return nil, errInitialized(m.identity.Cluster)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case err := <-answer:
+		return nil, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
+
+// joinEvery is how often a node without a cluster asks for one.
+const joinEvery = 500 * time.Millisecond
 
 // wait blocks until this node has an identity; bootstrap says that it is the
 // first node of a new cluster.
 func (m *membership) wait(ctx context.Context, r *registry) (id identity, bootstrap bool, err error) {
-	logged := map[string]string{}
+	m.said = map[string]string{}
+	m.log.Info("this node belongs to no cluster yet; it asks the nodes of --join for one. For a new cluster run pamir init once",
+		"join", m.join, "init", "pamir init --host="+m.self.RPCAddr)
 	for {
-		for _, addr := range m.join {
-			answer, err := m.tryJoin(ctx, addr)
-			if err == nil {
-				r.learn(answer.Nodes, answer.First)
-				return answer.Identity, false, nil
-			}
-			if text := err.Error(); logged[addr] != text && ctx.Err() == nil {
-				logged[addr] = text
-				m.log.Info("waiting to join a cluster", "node", addr, "because", text)
-			}
+		if id, ok := m.tryAll(ctx, r); ok {
+			return id, false, nil
 		}
 		select {
-		case id := <-m.initialized:
-			return id, true, nil
-		case <-time.After(500 * time.Millisecond):
+		case answer := <-m.inits:
+			// The cluster may have come into being since the last look: two inits
+			// on two nodes must not make two clusters.
+			if id, ok := m.tryAll(ctx, r); ok {
+				answer <- errInitialized(id.Cluster)
+				return id, false, nil
+			}
+			answer <- nil
+			return identity{Cluster: uuid.NewString(), Node: 1}, true, nil
+		case <-time.After(joinEvery):
 		case <-ctx.Done():
 			return id, false, ctx.Err()
 		}
 	}
 }
 
-func (m *membership) tryJoin(ctx context.Context, addr string) (*joinAnswer, error) {
-	if addr == m.self.RPCAddr {
-		return nil, errors.New("that is this node")
+// tryAll asks the addresses of --join for membership, one after the other: each
+// yes is an id that is used up.
+func (m *membership) tryAll(ctx context.Context, r *registry) (identity, bool) {
+	for _, addr := range m.join {
+		if addr == m.self.RPCAddr {
+			continue // every node gets the same list
+		}
+		answer, err := m.tryJoin(ctx, addr)
+		if err == nil {
+			r.learn(answer.Nodes, answer.First)
+			return answer.Identity, true
+		}
+		m.say(ctx, addr, err)
 	}
+	return identity{}, false
+}
+
+// say logs why an address is of no help, once for each reason.
+func (m *membership) say(ctx context.Context, addr string, err error) {
+	text := err.Error()
+	var wrong *rpc.AddrError
+	level := slog.LevelInfo
+	if errors.As(err, &wrong) {
+		text, level = wrong.Reason, slog.LevelWarn
+	}
+	if m.said[addr] == text || ctx.Err() != nil {
+		return
+	}
+	m.said[addr] = text
+	m.log.Log(ctx, level, "waiting to join a cluster", "node", addr, "because", text)
+}
+
+func (m *membership) tryJoin(ctx context.Context, addr string) (*joinAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	b, err := json.Marshal(joinRequest{m.self})

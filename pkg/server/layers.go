@@ -179,7 +179,7 @@ func (s *Server) ownFirstRange() *api.RangeDescriptor {
 
 func (s *Server) handleInit(ctx context.Context, from ids.NodeID, payload []byte) ([]byte, error) {
 	if id := s.identity.Load(); id != nil {
-		return nil, fmt.Errorf("the cluster is initialized already (its id is %s)", id.Cluster)
+		return nil, errInitialized(id.Cluster)
 	}
 	if s.Member() {
 		return nil, errors.New("this node belongs to a cluster already and is waiting for its other nodes")

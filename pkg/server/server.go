@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -82,14 +83,14 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.registry = newRegistry(s.engine, s.log)
-	if s.cfg.Insecure && (s.cfg.SQLAddr != "" || s.cfg.ListenAddr != "") {
-		s.log.Warn("running insecure: no TLS and no passwords; anyone who reaches the ports is root")
-	}
 	if err := s.openNetwork(ctx); err != nil {
 		return err
 	}
 	if err := s.openClients(); err != nil {
 		return err
+	}
+	if s.cfg.Insecure && (s.cfg.SQLAddr != "" || s.cfg.ListenAddr != "") {
+		s.log.Warn("running insecure: no TLS and no passwords; anyone who reaches the ports is root")
 	}
 	id, known, err := loadIdentity(s.engine)
 	if err != nil {
@@ -113,19 +114,42 @@ func (s *Server) openEngine() (err error) {
 		return nil
 	}
 	if err := os.MkdirAll(s.cfg.StoreDir, 0o700); err != nil {
-		return fmt.Errorf("creating the store directory: %w", err)
+		return fmt.Errorf("--store=%s: the directory cannot be made: %w", s.cfg.StoreDir, err)
 	}
 	s.engine, err = engine.Open(s.cfg.StoreDir, engine.Options{Fatal: s.fatal})
-	if err != nil {
-		return fmt.Errorf("store %s: %w", s.cfg.StoreDir, err)
+	advice := ""
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, engine.ErrLocked):
+		advice = "; stop that one, or give this node a directory of its own"
+	case errors.Is(err, engine.ErrNewerVersion):
+		advice = "; start it with the pamir that wrote it: nothing was changed"
 	}
-	return nil
+	return fmt.Errorf("--store=%s: %w%s", s.cfg.StoreDir, err, advice)
 }
 
 // fatal ends the process: a store that cannot be written must not go on.
 func (s *Server) fatal(err error) {
 	s.log.Error("the store cannot be written; ending the process", "err", err)
 	os.Exit(7)
+}
+
+// listen opens a port; flag is where its address came from. The listener is nil
+// if there is an error: a nil *net.TCPListener would not be.
+func listen(flag, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		err = errors.New("another process listens there; stop it, or give another address")
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		err = errors.New("this machine does not have that address")
+	case errors.Is(err, syscall.EACCES):
+		err = errors.New("the system does not allow it; take a port from 1024 up")
+	}
+	return nil, fmt.Errorf("%s=%s: %w", flag, addr, err)
 }
 
 // openNetwork opens the node port and answers join and init from then on.
@@ -140,13 +164,13 @@ func (s *Server) openNetwork(ctx context.Context) error {
 	if s.cfg.ListenAddr == "" {
 		return nil
 	}
-	l, err := net.Listen("tcp", s.cfg.ListenAddr)
+	l, err := listen("--listen-addr", s.cfg.ListenAddr)
 	if err != nil {
-		return fmt.Errorf("--listen-addr: %w", err)
+		return err
 	}
 	s.rpcL = l
 	s.net = rpc.NewNode(context.WithoutCancel(ctx), rpc.Options{Resolve: s.registry.resolve, ServerTLS: serverTLS, ClientTLS: clientTLS, Logger: s.log})
-	s.members = &membership{log: s.log, net: s.net, self: s.descriptor(0), join: s.cfg.Join, initialized: make(chan identity, 1)}
+	s.members = &membership{log: s.log, net: s.net, self: s.descriptor(0), join: s.cfg.Join, inits: make(chan chan<- error), settled: make(chan struct{})}
 	s.net.Handle(rpc.MethodInit, s.handleInit)
 	s.net.Handle(rpc.MethodJoin, s.handleJoin)
 	s.net.Handle(rpc.MethodAdmin, s.handleAdmin)
@@ -163,15 +187,15 @@ func (s *Server) openNetwork(ctx context.Context) error {
 // serves; HTTP answers at once.
 func (s *Server) openClients() (err error) {
 	if s.cfg.SQLAddr != "" {
-		if s.sqlL, err = net.Listen("tcp", s.cfg.SQLAddr); err != nil {
-			return fmt.Errorf("--sql-addr: %w", err)
+		if s.sqlL, err = listen("--sql-addr", s.cfg.SQLAddr); err != nil {
+			return err
 		}
 	}
 	if s.cfg.HTTPAddr == "" || s.cfg.HTTPHandler == nil {
 		return nil
 	}
-	if s.httpL, err = net.Listen("tcp", s.cfg.HTTPAddr); err != nil {
-		return fmt.Errorf("--http-addr: %w", err)
+	if s.httpL, err = listen("--http-addr", s.cfg.HTTPAddr); err != nil {
+		return err
 	}
 	s.http = &http.Server{Handler: s.cfg.HTTPHandler(s), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
 	l := s.httpL
@@ -200,6 +224,7 @@ func (s *Server) boot(ctx context.Context, id identity, known bool) error {
 		}
 	}
 	if s.net != nil {
+		s.members.settle(id)
 		s.net.SetIdentity(id.Node, id.Cluster)
 		s.registry.setSelf(s.descriptor(id.Node))
 	}

@@ -2,9 +2,9 @@ package pgwire
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
-	"encoding/hex"
+	"crypto/x509"
+	"errors"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -12,7 +12,12 @@ import (
 	"github.com/pamirdb/pamir/sql/types"
 )
 
-const mechanism = "SCRAM-SHA-256"
+// The mechanisms: the second one binds the exchange to the TLS connection, so
+// that nobody in between can pass it on.
+const (
+	mechanism     = "SCRAM-SHA-256"
+	mechanismPlus = "SCRAM-SHA-256-PLUS"
+)
 
 // authenticate proves that the client is user: by nothing on an insecure node,
 // else by its certificate, else by its password.
@@ -60,17 +65,24 @@ func (c *conn) scram(ctx context.Context, user string) error {
 		return &e
 	}
 	if !ok {
-		if v, err = mockVerifier(); err != nil {
-			return err
-		}
+		v = security.Mock(user)
 	}
-	c.w.send(&pgproto3.AuthenticationSASL{AuthMechanisms: []string{mechanism}})
-	first, err := c.saslInitial()
+	binding := c.binding()
+	offer := []string{mechanism}
+	if binding != nil {
+		offer = []string{mechanismPlus, mechanism}
+	}
+	c.w.send(&pgproto3.AuthenticationSASL{AuthMechanisms: offer})
+	first, plus, err := c.saslInitial(binding != nil)
 	if err != nil {
 		return err
 	}
-	server := security.NewScramServer(v)
+	server := security.NewScramServer(v, binding, plus)
 	challenge, err := server.First(first)
+	if errors.Is(err, security.ErrBinding) {
+		e := fatal(types.CodeInvalidAuthorization, "%s", err.Error())
+		return e.WithDetail("The client supports SCRAM channel binding but thinks the server does not. However, this server does support channel binding.")
+	}
 	if err != nil {
 		return protocolError("malformed SCRAM message")
 	}
@@ -87,24 +99,29 @@ func (c *conn) scram(ctx context.Context, user string) error {
 	return nil
 }
 
-func mockVerifier() (security.Verifier, error) {
-	raw := make([]byte, 16)
-	if _, err := rand.Read(raw); err != nil {
-		return security.Verifier{}, err
+// binding is what ties an exchange to this connection; nil without TLS.
+func (c *conn) binding() []byte {
+	if _, ok := c.net.(*tls.Conn); !ok || len(c.s.cfg.TLS.Certificates) == 0 {
+		return nil
 	}
-	return security.NewVerifier(hex.EncodeToString(raw))
+	leaf, err := x509.ParseCertificate(c.s.cfg.TLS.Certificates[0].Certificate[0])
+	if err != nil {
+		return nil
+	}
+	return security.ServerEndPoint(leaf)
 }
 
 // saslInitial reads the first message of the exchange, which names the mechanism.
-func (c *conn) saslInitial() (string, error) {
+func (c *conn) saslInitial(mayBind bool) (first string, plus bool, err error) {
 	var m pgproto3.SASLInitialResponse
 	if err := c.password(&m); err != nil {
-		return "", err
+		return "", false, err
 	}
-	if m.AuthMechanism != mechanism {
-		return "", protocolError("client selected an invalid SASL authentication mechanism")
+	plus = m.AuthMechanism == mechanismPlus && mayBind
+	if m.AuthMechanism != mechanism && !plus {
+		return "", false, protocolError("client selected an invalid SASL authentication mechanism")
 	}
-	return string(m.Data), nil
+	return string(m.Data), plus, nil
 }
 
 // password sends what is due and reads the client's next message into m. Nothing

@@ -158,7 +158,10 @@ func TestAuthentication(t *testing.T) {
 	for _, c := range []struct{ name, config, code string }{
 		{"root", "postgres://root@" + addr + "/d?sslmode=require", ""},
 		{"nocert", "postgres://bob:s3cret@" + addr + "/d?sslmode=require", ""},
-		{"nocert", "postgres://bob:wrong@" + addr + "/d?sslmode=require", "28P01"},
+		{"nocert", "postgres://bob:s3cret@" + addr + "/d?sslmode=require&channel_binding=require", ""},
+		{"nocert", "postgres://bob:s3cret@" + addr + "/d?sslmode=require&channel_binding=disable", ""},
+		{"nocert", "postgres://bob:wrong@" + addr + "/d?sslmode=require&channel_binding=require", "28P01"},
+		{"nocert", "postgres://bob:wrong@" + addr + "/d?sslmode=require&channel_binding=disable", "28P01"},
 		{"nocert", "postgres://eve:s3cret@" + addr + "/d?sslmode=require", "28P01"},
 		{"root", "postgres://bob:s3cret@" + addr + "/d?sslmode=require", "28000"},
 	} {
