@@ -40,10 +40,28 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// output is what a process has said so far.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
 // process is one running node.
 type process struct {
 	cmd  *exec.Cmd
-	log  *bytes.Buffer
+	log  *output
 	done chan struct{}
 	err  error
 }
@@ -56,6 +74,8 @@ type cluster struct {
 	mu               sync.Mutex
 	procs            []*process
 	extra            []string
+	// certs is the certificates' directory of a secure cluster.
+	certs string
 }
 
 // freeAddrs reserves ports by binding them for a moment.
@@ -105,7 +125,7 @@ func tail(s string, n int) string {
 // run starts the program with arguments.
 func (c *cluster) run(args ...string) *process {
 	c.t.Helper()
-	p := &process{cmd: exec.Command(c.bin, args...), log: &bytes.Buffer{}, done: make(chan struct{})}
+	p := &process{cmd: exec.Command(c.bin, args...), log: &output{}, done: make(chan struct{})}
 	p.cmd.Stderr, p.cmd.Stdout = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		c.t.Fatal(err)
@@ -117,12 +137,26 @@ func (c *cluster) run(args ...string) *process {
 // start starts node i (from 0).
 func (c *cluster) start(i int) {
 	c.t.Helper()
-	args := []string{"start", "--insecure", "--store", filepath.Join(c.dir, fmt.Sprint("n", i+1)), "--join", strings.Join(c.listen, ","),
-		"--sql-addr", c.sql[i], "--listen-addr", c.listen[i], "--http-addr", c.web[i], "--locality", fmt.Sprintf("zone=z%d", i+1)}
+	c.startWith(i, c.listen[i])
+}
+
+// startWith starts node i with a listen address that --join need not hold.
+func (c *cluster) startWith(i int, listen string) {
+	c.t.Helper()
+	args := []string{"start", c.security(), "--store", filepath.Join(c.dir, fmt.Sprint("n", i+1)), "--join", strings.Join(c.listen, ","),
+		"--sql-addr", c.sql[i], "--listen-addr", listen, "--http-addr", c.web[i], "--locality", fmt.Sprintf("zone=z%d", i+1)}
 	p := c.run(append(args, c.extra...)...)
 	c.mu.Lock()
 	c.procs[i] = p
 	c.mu.Unlock()
+}
+
+// security is the flag that says how the nodes are secured.
+func (c *cluster) security() string {
+	if c.certs != "" {
+		return "--certs-dir=" + c.certs
+	}
+	return "--insecure"
 }
 
 // boot starts all nodes, initializes the cluster and waits until every range has
@@ -133,7 +167,7 @@ func (c *cluster) boot() {
 		c.start(i)
 	}
 	c.eventually(20*time.Second, "init", func() error {
-		out, err := exec.Command(c.bin, "init", "--insecure", "--host", c.listen[0]).CombinedOutput()
+		out, err := exec.Command(c.bin, "init", c.security(), "--host", c.listen[0]).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%w: %s", err, out)
 		}
@@ -182,7 +216,42 @@ func (c *cluster) stop(i int) time.Duration {
 }
 
 func (c *cluster) url(i int) string {
+	if c.certs != "" {
+		return fmt.Sprintf("postgresql://root@%s/defaultdb?sslmode=verify-full&sslrootcert=%s/ca.crt&sslcert=%s/client.root.crt&sslkey=%s/client.root.key&connect_timeout=5",
+			c.sql[i], c.certs, c.certs, c.certs)
+	}
 	return fmt.Sprintf("postgresql://root@%s/defaultdb?sslmode=disable&connect_timeout=5", c.sql[i])
+}
+
+// refused runs the program with arguments that it must refuse: with status 1 and
+// one line that holds all the parts. It returns what was said.
+func (c *cluster) refused(args []string, parts ...string) string {
+	c.t.Helper()
+	p := c.run(args...)
+	select {
+	case <-p.done:
+	case <-time.After(20 * time.Second):
+		_ = p.cmd.Process.Kill() // it may have ended now
+		<-p.done
+		c.t.Errorf("pamir %s goes on; it says %s", strings.Join(args, " "), p.log)
+		return ""
+	}
+	var lines []string
+	for l := range strings.Lines(p.log.String()) {
+		if strings.HasPrefix(l, "pamir: ") {
+			lines = append(lines, l)
+		}
+	}
+	if code := p.cmd.ProcessState.ExitCode(); code != 1 || len(lines) != 1 || !strings.HasSuffix(p.log.String(), lines[0]) {
+		c.t.Errorf("pamir %s: status %d, %s", strings.Join(args, " "), code, p.log)
+		return p.log.String()
+	}
+	for _, part := range parts {
+		if !strings.Contains(lines[0], part) {
+			c.t.Errorf("pamir %s: %s\nwant %q in it", strings.Join(args, " "), lines[0], part)
+		}
+	}
+	return p.log.String()
 }
 
 // query reads one value through node i.
