@@ -21,6 +21,7 @@ type applyOp struct {
 	pair        *pairing
 	store       *rowStore
 	kept        bool // store holds the right rows for all left rows
+	memo        *memo
 	batch       *vec.Batch
 	skip        []bool // by live row: not wanted
 	at          int
@@ -55,7 +56,24 @@ func (b *builder) apply(n *plan.Apply) (Operator, error) {
 		return nil, err
 	}
 	a.pair.all = n.MarkAll
+	if n.Memo && a.few() > 0 {
+		a.memo = newMemo(n.Right.Columns())
+	}
 	return a, nil
+}
+
+// few is how many right rows tell all that the join wants to know, 0 if it wants
+// all of them.
+func (a *applyOp) few() int {
+	if len(a.node.On) == 0 {
+		switch a.node.Type {
+		case plan.SemiJoin, plan.AntiJoin:
+			return 1
+		case plan.ScalarJoin:
+			return 2
+		}
+	}
+	return 0
 }
 
 // Next implements Operator.
@@ -126,8 +144,22 @@ func (a *applyOp) step() error {
 		return nil
 	}
 	p := a.batch.Pos(i)
+	if a.memo != nil && !a.memo.off {
+		at, ok := a.memo.find(a.batch, a.params, p)
+		if ok {
+			for r := at.from; r < at.from+at.n; r++ {
+				if err := a.pair.add(a.memo.store, p, r); err != nil {
+					return err
+				}
+			}
+			return a.pair.flush(a.memo.store)
+		}
+	}
 	if err := a.load(p); err != nil {
 		return err
+	}
+	if a.memo != nil {
+		a.memo.keep(a.store)
 	}
 	for r := range a.store.n {
 		if err := a.pair.add(a.store, p, r); err != nil {
@@ -159,15 +191,7 @@ func (a *applyOp) load(p int) error {
 	}
 	a.run.env.Account.Release(a.store.bytes)
 	a.store.reset()
-	few := 0
-	if len(a.node.On) == 0 {
-		switch a.node.Type {
-		case plan.SemiJoin, plan.AntiJoin:
-			few = 1
-		case plan.ScalarJoin:
-			few = 2
-		}
-	}
+	few := a.few()
 	if few == 0 {
 		if err := drain(a.run, a.right, a.store); err != nil {
 			return err
@@ -199,6 +223,9 @@ func (a *applyOp) free() {
 	}
 	a.store.reset()
 	a.pair.reset()
+	if a.memo != nil {
+		a.memo.reset()
+	}
 	a.kept, a.ended, a.batch = false, false, nil
 }
 

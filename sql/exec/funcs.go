@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"slices"
+
 	"github.com/pamirdb/pamir/sql/builtin"
 	"github.com/pamirdb/pamir/sql/expr"
 	"github.com/pamirdb/pamir/sql/pgfacts"
@@ -24,7 +26,9 @@ type setCall struct {
 	cols   []*vec.Vector
 	ended  bool
 	single bool
-	row    []plan.Column // what a single value is taken apart into
+	// elements says that the results are rows that an argument holds.
+	elements bool
+	row      []plan.Column // what a record is taken apart into
 	// fields and parts make one record of several results.
 	fields []types.Field
 	parts  []*vec.Vector
@@ -50,7 +54,7 @@ func newSetCall(r *run, e plan.Scalar, cols []plan.Column, reprs []types.Repr) (
 	for _, a := range f.Args {
 		s.info.ArgTypes = append(s.info.ArgTypes, a.Type())
 	}
-	s.strict, s.nargs = p.Strict, len(f.Args)
+	s.strict, s.nargs, s.elements = p.Strict, len(f.Args), p.Ret == types.AnyElementOID
 	if f.Typ.OID == types.RecordOID && len(reprs) == 1 {
 		s.shape(p)
 	}
@@ -90,7 +94,9 @@ func (s *setCall) open(b *vec.Batch, p int) error {
 		}
 	}
 	var err error
-	s.iter, err = s.body(s.run.ctx(), &s.info, args)
+	if s.iter, err = s.body(s.run.ctx(), &s.info, args); err == nil && s.row != nil {
+		s.iter = &rowsOf{iter: s.iter, cols: s.row, record: []*vec.Vector{vec.New(types.RecordType.Repr(), 0)}}
+	}
 	return err
 }
 
@@ -164,24 +170,60 @@ func (o *oneRow) Next(out []*vec.Vector, _ int) (int, error) {
 		return 0, nil
 	}
 	o.spent = true
-	if o.d.IsNull() {
+	return 1, takeApart(o.d, o.cols, out)
+}
+
+// rowsOf is a SetIter whose records' fields are the columns.
+type rowsOf struct {
+	iter   builtin.SetIter
+	cols   []plan.Column
+	record []*vec.Vector
+	like   []types.Field // the first row
+}
+
+// Next implements builtin.SetIter.
+func (r *rowsOf) Next(out []*vec.Vector, want int) (int, error) {
+	r.record[0].Reset()
+	n, err := r.iter.Next(r.record, want)
+	for k := range n {
+		d := r.record[0].Datum(k)
+		if !d.IsNull() {
+			fields := types.DecodeRecord(d.Bytes())
+			if r.like == nil {
+				r.like = fields
+			}
+			same := func(a, b types.Field) bool { return a.Type == b.Type }
+			if !slices.EqualFunc(fields, r.like, same) {
+				return k, types.Errorf(types.CodeDatatypeMismatch, "rows returned by function are not all of the same row type")
+			}
+		}
+		if err := takeApart(d, r.cols, out); err != nil {
+			return k, err
+		}
+	}
+	return n, err
+}
+
+// takeApart appends a record's fields to columns that a query has declared.
+func takeApart(d types.Datum, cols []plan.Column, out []*vec.Vector) error {
+	if d.IsNull() {
 		for _, v := range out {
 			v.AppendNull()
 		}
-		return 1, nil
+		return nil
 	}
-	fields := types.DecodeRecord(o.d.Bytes())
+	fields := types.DecodeRecord(d.Bytes())
 	differs := types.Errorf(types.CodeDatatypeMismatch, "function return row and query-specified return row do not match")
 	if len(fields) != len(out) {
-		return 0, differs.WithDetail("Returned row contains %d attribute%s, but query expects %d.", len(fields), plural(len(fields)), len(out))
+		return differs.WithDetail("Returned row contains %d attribute%s, but query expects %d.", len(fields), plural(len(fields)), len(out))
 	}
 	for i, f := range fields {
-		if want := o.cols[i].Type.OID; f.Type != want && !(f.Type == types.UnknownOID && want == types.TextOID) {
-			return 0, differs.WithDetail("Returned type %s at ordinal position %d, but query expects %s.", types.Of(f.Type), i+1, types.Of(want))
+		if want := cols[i].Type.OID; f.Type != want && !(f.Type == types.UnknownOID && want == types.TextOID) {
+			return differs.WithDetail("Returned type %s at ordinal position %d, but query expects %s.", types.Of(f.Type), i+1, types.Of(want))
 		}
 		out[i].AppendDatum(f.Value)
 	}
-	return 1, nil
+	return nil
 }
 
 func plural(n int) string {
@@ -214,7 +256,7 @@ func (b *builder) functionScan(n *plan.FunctionScan) (Operator, error) {
 		if err != nil {
 			return nil, err
 		}
-		if s.single && c.Type().OID == types.RecordOID {
+		if (s.single || s.elements) && c.Type().OID == types.RecordOID {
 			s.row = n.Out[at-n.Widths[i] : at]
 		}
 		f.calls = append(f.calls, s)

@@ -133,6 +133,8 @@ func setFlags(p *plan.Plan) {
 			f.NoSnapshot = false
 		case *plan.HashJoin, *plan.MergeJoin, *plan.NestedLoop:
 			f.Generic = false
+		case *plan.Apply:
+			n.Memo = len(n.Params) > 0 && !anyVolatileBelow(n.Right) && !locks(n.Right)
 		}
 		plan.MapScalars(n, func(e plan.Scalar) plan.Scalar {
 			f.Volatile = f.Volatile || isVolatile(e)

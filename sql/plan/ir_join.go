@@ -110,6 +110,9 @@ type Apply struct {
 	// Guard, over the left columns, says for which rows the right side is
 	// wanted at all: others get NULLs. It keeps subqueries in arms of CASE lazy.
 	Guard Scalar
+	// Memo says that the right side depends on Params alone, so that its rows may
+	// be remembered.
+	Memo bool
 }
 
 // Inputs implements Node.
