@@ -41,6 +41,8 @@ type Result struct {
 	Settings bool
 	// Trace tells what names stand for, if Options asked for it.
 	Trace *Trace
+	// Notices are what the client is told about the statement.
+	Notices []*types.Error
 	// NextCol is the first column id that is free.
 	NextCol plan.ColID
 }
@@ -58,6 +60,7 @@ type binder struct {
 	untyped  bool // a parameter or lifted literal was met before its type
 	ctes     int
 	depth    int
+	notices  []*types.Error
 	views    []types.OID // being expanded
 	// freeze is what the names in the view being expanded stand for.
 	freeze map[*ast.RangeVar]*catalog.ViewRef
@@ -105,7 +108,7 @@ func Bind(stmt ast.Node, r catalog.Resolver, o Options) (*Result, error) {
 	}
 	b.settleTree(res.Root)
 	res.Params, res.Literals = b.params, b.literals
-	res.Settings = b.settings
+	res.Settings, res.Notices = b.settings, b.notices
 	res.NextCol = plan.ColID(len(b.meta))
 	for _, oid := range b.order {
 		res.Depends = append(res.Depends, plan.Dependency{OID: oid, Version: b.depends[oid]})

@@ -504,7 +504,7 @@ func (q *query) index(n ast.Node, t types.Type, assign bool) (expr.Expr, error) 
 }
 
 func (q *query) cast(n *ast.TypeCast) (expr.Expr, error) {
-	t, err := TypeOf(q.b.resolver, n.TypeName)
+	t, err := q.b.typeName(n.TypeName)
 	if err != nil {
 		return nil, err
 	}

@@ -103,6 +103,10 @@ func (q *query) plainCall(n *ast.FuncCall, m *pgfacts.FuncMatch, args []expr.Exp
 	if n.FuncVariadic && m.Proc.Variadic == types.AnyOID && len(args) > 0 && !args[len(args)-1].Type().IsArray() {
 		return nil, types.Errorf(types.CodeDatatypeMismatch, "VARIADIC argument must be an array").At(expr.LocationOf(args[len(args)-1]))
 	}
+	if name == "pg_typeof" && len(args) == 1 && args[0].Type().OID == types.UnknownOID {
+		// A literal that nothing gives a type would be text once it is computed.
+		return &expr.Const{Value: types.NewInt(int64(types.UnknownOID)), Typ: types.RegType, Location: position(n.Location)}, nil
+	}
 	e := &expr.FuncExpr{Func: m.Proc.OID, Args: args, Typ: types.Of(m.Ret), ReturnSet: m.Proc.RetSet, Variadic: n.FuncVariadic || m.Spread,
 		Collation: inputCollation(args...), Name: name, Location: position(n.Location)}
 	if m.Proc.RetSet {

@@ -108,7 +108,7 @@ func (q *query) functionColumns(e expr.Expr, f ast.Node, alias string, defs []as
 			if !ok {
 				return unsupported(d, -1)
 			}
-			t, err := TypeOf(q.b.resolver, cd.TypeName)
+			t, err := q.b.typeName(cd.TypeName)
 			if err != nil {
 				return err
 			}

@@ -14,6 +14,39 @@ func TypeOf(r catalog.Resolver, n *ast.TypeName) (types.Type, error) {
 	return t, at(err, n.Location)
 }
 
+// typeName is TypeOf for a statement's own types: it says where a precision is
+// more than there is.
+func (b *binder) typeName(n *ast.TypeName) (types.Type, error) {
+	t, err := TypeOf(b.resolver, n)
+	if err != nil || len(n.Typmods) != 1 {
+		return t, err
+	}
+	word, zone := "", ""
+	switch t.OID {
+	case types.TimeOID:
+		word = "TIME"
+	case types.TimeTZOID:
+		word, zone = "TIME", " WITH TIME ZONE"
+	case types.TimestampOID:
+		word = "TIMESTAMP"
+	case types.TimestampTZOID:
+		word, zone = "TIMESTAMP", " WITH TIME ZONE"
+	default:
+		return t, nil
+	}
+	if c, ok := n.Typmods[0].(*ast.A_Const); ok {
+		if v, ok := c.Val.(*ast.Integer); ok && v.Ival > maxTimePrecision {
+			e := types.Errorf(types.CodeInvalidParameterValue, "%s(%d)%s precision reduced to maximum allowed, %d", word, v.Ival, zone, maxTimePrecision)
+			e.Severity = "WARNING"
+			b.notices = append(b.notices, e)
+		}
+	}
+	return t, nil
+}
+
+// maxTimePrecision is how many digits of a second there are.
+const maxTimePrecision = 6
+
 func typeOf(r catalog.Resolver, n *ast.TypeName) (types.Type, error) {
 	names := stringsOf(n.Names)
 	if len(names) == 0 {
@@ -112,7 +145,7 @@ func typmod(oid types.OID, mods []ast.Node) (int32, error) {
 		if vals[0] < 0 {
 			return 0, types.Errorf(types.CodeInvalidParameterValue, "%s(%d) precision must not be negative", strings.ToUpper(types.Format(oid, -1)), vals[0])
 		}
-		return min(vals[0], 6), nil
+		return min(vals[0], maxTimePrecision), nil
 	case types.IntervalOID:
 		return intervalMod(vals)
 	case types.BitOID, types.VarBitOID:

@@ -56,7 +56,7 @@ func Prepare(ctx context.Context, stmt ast.Node, r catalog.Resolver, o Options) 
 	gen, shared := r.Generation()
 	p := &plan.Plan{
 		Root: res.Root, Tag: res.Tag, Params: res.Params, Literals: res.Literals, Result: res.Result,
-		Generation: gen, Dependencies: res.Depends,
+		Generation: gen, Dependencies: res.Depends, Notices: res.Notices,
 	}
 	p.Flags.Uncacheable = !shared
 	p.Flags.SettingsBound = res.Settings

@@ -110,7 +110,11 @@ func grammarError(err error) error {
 		}
 		msg = `syntax error at or near "` + head[:cut] + `..."`
 	}
-	return types.Errorf(codeOfMessage(msg), "%s", msg).At(pe.Cursorpos)
+	e := types.Errorf(codeOfMessage(msg), "%s", msg).At(pe.Cursorpos)
+	if msg == "invalid Unicode escape" {
+		e = e.WithHint("Unicode escapes must be \\uXXXX or \\UXXXXXXXX.")
+	}
+	return e
 }
 
 // codesOfMessages gives the SQLSTATE of the grammar's messages that are no

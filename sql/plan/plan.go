@@ -70,6 +70,8 @@ type Plan struct {
 	ExecParams int
 	// Result describes the rows for the client; nil for a statement without.
 	Result []ResultColumn
+	// Notices go to the client whenever the plan is used.
+	Notices []*types.Error
 	// Nodes is the number of plan nodes; their ids run from 1.
 	Nodes        int
 	Flags        Flags

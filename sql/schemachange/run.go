@@ -37,71 +37,81 @@ type Env struct {
 }
 
 // Supports reports whether Run carries out the statement.
-func Supports(n ast.Node) bool { return runner(n) != nil }
+func Supports(n ast.Node) bool {
+	_, f := runner(n)
+	return f != nil
+}
+
+// Tag returns the command tag of a statement that Run carries out.
+func Tag(n ast.Node) string {
+	tag, _ := runner(n)
+	return tag
+}
 
 // Run carries out one DDL statement and returns its command tag.
 func Run(env *Env, stmt ast.Node) (tag string, err error) {
-	f := runner(stmt)
+	tag, f := runner(stmt)
 	if f == nil {
 		return "", types.Errorf(types.CodeFeatureNotSupported, "%s is not supported", stmt.Tag())
 	}
-	return f(env)
+	return tag, f(env)
 }
 
-func runner(stmt ast.Node) func(*Env) (string, error) {
+// runner returns a statement's command tag and what carries it out.
+func runner(stmt ast.Node) (tag string, f func(*Env) error) {
 	switch s := stmt.(type) {
 	case *ast.CreateStmt:
-		return func(e *Env) (string, error) { return "CREATE TABLE", e.createTable(s) }
+		return "CREATE TABLE", func(e *Env) error { return e.createTable(s) }
 	case *ast.IndexStmt:
-		return func(e *Env) (string, error) { return "CREATE INDEX", e.createIndex(s) }
+		return "CREATE INDEX", func(e *Env) error { return e.createIndex(s) }
 	case *ast.AlterTableStmt:
-		return func(e *Env) (string, error) { return alterTag(s.Objtype), e.alterTable(s) }
+		return alterTag(s.Objtype), func(e *Env) error { return e.alterTable(s) }
 	case *ast.DropStmt:
-		return func(e *Env) (string, error) { return dropTag(s.RemoveType), e.drop(s) }
+		return dropTag(s.RemoveType), func(e *Env) error { return e.drop(s) }
 	case *ast.TruncateStmt:
-		return func(e *Env) (string, error) { return "TRUNCATE TABLE", e.truncate(s) }
+		return "TRUNCATE TABLE", func(e *Env) error { return e.truncate(s) }
 	case *ast.CreateSeqStmt:
-		return func(e *Env) (string, error) { return "CREATE SEQUENCE", e.createSequence(s) }
+		return "CREATE SEQUENCE", func(e *Env) error { return e.createSequence(s) }
 	case *ast.AlterSeqStmt:
-		return func(e *Env) (string, error) { return "ALTER SEQUENCE", e.alterSequence(s) }
+		return "ALTER SEQUENCE", func(e *Env) error { return e.alterSequence(s) }
 	case *ast.ViewStmt:
-		return func(e *Env) (string, error) { return "CREATE VIEW", e.createView(s) }
+		return "CREATE VIEW", func(e *Env) error { return e.createView(s) }
 	}
 	return objectRunner(stmt)
 }
 
-func objectRunner(stmt ast.Node) func(*Env) (string, error) {
+func objectRunner(stmt ast.Node) (tag string, f func(*Env) error) {
 	switch s := stmt.(type) {
 	case *ast.CreateSchemaStmt:
-		return func(e *Env) (string, error) { return "CREATE SCHEMA", e.createSchema(s) }
+		return "CREATE SCHEMA", func(e *Env) error { return e.createSchema(s) }
 	case *ast.CreatedbStmt:
-		return func(e *Env) (string, error) { return "CREATE DATABASE", e.createDatabase(s) }
+		return "CREATE DATABASE", func(e *Env) error { return e.createDatabase(s) }
 	case *ast.DropdbStmt:
-		return func(e *Env) (string, error) { return "DROP DATABASE", e.dropDatabase(s) }
+		return "DROP DATABASE", func(e *Env) error { return e.dropDatabase(s) }
 	case *ast.CreateEnumStmt:
-		return func(e *Env) (string, error) { return "CREATE TYPE", e.createEnum(s) }
+		return "CREATE TYPE", func(e *Env) error { return e.createEnum(s) }
 	case *ast.CreateRoleStmt:
-		return func(e *Env) (string, error) { return "CREATE ROLE", e.createRole(s) }
+		return "CREATE ROLE", func(e *Env) error { return e.createRole(s) }
 	case *ast.AlterRoleStmt:
-		return func(e *Env) (string, error) { return "ALTER ROLE", e.alterRole(s) }
+		return "ALTER ROLE", func(e *Env) error { return e.alterRole(s) }
 	case *ast.DropRoleStmt:
-		return func(e *Env) (string, error) { return "DROP ROLE", e.dropRole(s) }
+		return "DROP ROLE", func(e *Env) error { return e.dropRole(s) }
 	case *ast.GrantStmt:
-		return func(e *Env) (string, error) { return grantTag(s.IsGrant, ""), e.grant(s) }
+		return grantTag(s.IsGrant, ""), func(e *Env) error { return e.grant(s) }
 	case *ast.GrantRoleStmt:
-		return func(e *Env) (string, error) { return grantTag(s.IsGrant, " ROLE"), e.grantRole(s) }
+		return grantTag(s.IsGrant, " ROLE"), func(e *Env) error { return e.grantRole(s) }
 	case *ast.AlterEnumStmt:
-		return func(e *Env) (string, error) { return "ALTER TYPE", e.alterEnum(s) }
+		return "ALTER TYPE", func(e *Env) error { return e.alterEnum(s) }
 	case *ast.CommentStmt:
-		return func(e *Env) (string, error) { return "COMMENT", e.comment(s) }
+		return "COMMENT", func(e *Env) error { return e.comment(s) }
 	case *ast.RenameStmt:
-		return func(e *Env) (string, error) { return alterTag(renameObject(s)), e.rename(s) }
+		return alterTag(renameObject(s)), func(e *Env) error { return e.rename(s) }
 	case *ast.AlterOwnerStmt:
-		return func(e *Env) (string, error) { return alterTag(s.ObjectType), e.alterOwner(s) }
+		return alterTag(s.ObjectType), func(e *Env) error { return e.alterOwner(s) }
 	case *ast.AlterObjectSchemaStmt:
-		return func(e *Env) (string, error) { return alterTag(s.ObjectType), e.alterSchema(s) }
+		return alterTag(s.ObjectType), func(e *Env) error { return e.alterSchema(s) }
 	}
-	return nil
+	return "", nil
 }
 
 // resolver sees the catalog with the changes so far.

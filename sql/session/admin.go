@@ -368,7 +368,7 @@ func (s *Session) fillNew(into *ast.IntoClause, query ast.Node) (string, error) 
 		create.TableElts = append(create.TableElts, &ast.ColumnDef{Colname: name, IsLocal: true,
 			TypeName: &ast.TypeName{TypeOid: uint32(c.Type.OID), Typemod: c.Type.Mod}})
 	}
-	if err := s.changeCatalog(); err != nil {
+	if err := s.changeCatalog("CREATE TABLE AS"); err != nil {
 		return "", err
 	}
 	if _, err := schemachange.Run(s.ddlEnv(quiet{}), create); err != nil {

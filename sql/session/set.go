@@ -7,6 +7,7 @@ import (
 
 	"github.com/pamirdb/pamir/kv/api"
 	"github.com/pamirdb/pamir/sql/ast"
+	"github.com/pamirdb/pamir/sql/bind"
 	"github.com/pamirdb/pamir/sql/plan"
 	"github.com/pamirdb/pamir/sql/settings"
 	"github.com/pamirdb/pamir/sql/types"
@@ -29,9 +30,12 @@ func (s *Session) setStmt(n *ast.VariableSetStmt, w ResultWriter) (string, error
 	tag := "SET"
 	switch n.Kind {
 	case ast.VAR_SET_MULTI:
-		err = s.setMulti(n)
+		err = s.setMulti(n, w)
 	case ast.VAR_SET_VALUE:
-		err = s.assign(n.Name, setValue(n), n.IsLocal)
+		var v string
+		if v, err = s.setValue(n); err == nil {
+			err = s.assign(n.Name, v, n.IsLocal)
+		}
 	case ast.VAR_SET_DEFAULT:
 		err = s.set.Reset(n.Name)
 	case ast.VAR_SET_CURRENT:
@@ -68,7 +72,12 @@ func (s *Session) assign(name, value string, local bool) error {
 }
 
 // setValue is the value of SET name TO a, b.
-func setValue(n *ast.VariableSetStmt) string {
+func (s *Session) setValue(n *ast.VariableSetStmt) (string, error) {
+	if len(n.Args) == 1 && strings.EqualFold(n.Name, "timezone") {
+		if c, ok := n.Args[0].(*ast.TypeCast); ok {
+			return s.zoneInterval(c)
+		}
+	}
 	parts := make([]string, 0, len(n.Args))
 	for _, a := range n.Args {
 		v := constText(a)
@@ -77,7 +86,34 @@ func setValue(n *ast.VariableSetStmt) string {
 		}
 		parts = append(parts, v)
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(parts, ", "), nil
+}
+
+// zoneInterval reads SET TIME ZONE INTERVAL '...': how many hours the zone is east
+// of UTC.
+func (s *Session) zoneInterval(c *ast.TypeCast) (string, error) {
+	t, err := bind.TypeOf(s.resolve(), c.TypeName)
+	if err != nil {
+		return "", err
+	}
+	text := constText(c.Arg)
+	if t.OID != types.IntervalOID {
+		return text, nil
+	}
+	d, err := types.ParseText(t, text, s.set.Types())
+	if err != nil {
+		return "", err
+	}
+	v, shown := types.DecodeInterval(d.Bytes()), types.TextOf(types.IntervalOID, d, s.set.Types())
+	switch {
+	case v.Months != 0:
+		return "", types.Errorf(types.CodeInvalidParameterValue, "invalid value for parameter \"TimeZone\": \"INTERVAL '%s'\"", shown).
+			WithDetail("Cannot specify months in time zone interval.")
+	case v.Days != 0:
+		return "", types.Errorf(types.CodeInvalidParameterValue, "invalid value for parameter \"TimeZone\": \"INTERVAL '%s'\"", shown).
+			WithDetail("Cannot specify days in time zone interval.")
+	}
+	return strconv.FormatFloat(float64(v.Micros)/float64(types.MicrosPerHour), 'f', -1, 64), nil
 }
 
 // needsQuotes reports whether a name in a list must be quoted to be read back.
@@ -95,9 +131,12 @@ func needsQuotes(v string) bool {
 }
 
 // setMulti carries out SET TRANSACTION and SET SESSION CHARACTERISTICS.
-func (s *Session) setMulti(n *ast.VariableSetStmt) error {
+func (s *Session) setMulti(n *ast.VariableSetStmt, w ResultWriter) error {
 	switch n.Name {
 	case "TRANSACTION":
+		if !s.t.block {
+			s.notify(w, warning(types.CodeNoActiveTransaction, "SET TRANSACTION can only be used in transaction blocks"))
+		}
 		return s.transactionModes(n.Args)
 	case "SESSION CHARACTERISTICS":
 		for _, a := range n.Args {
@@ -121,9 +160,12 @@ func (s *Session) setMulti(n *ast.VariableSetStmt) error {
 func (s *Session) getSetting(name string) (string, bool) {
 	switch strings.ToLower(name) {
 	case "transaction_isolation":
-		iso := s.isolation()
+		iso, none := s.isolation(), s.set.Isolation() == uncommitted
 		if s.t.open() {
-			iso = s.t.iso
+			iso, none = s.t.iso, s.t.uncommitted
+		}
+		if none {
+			return uncommitted, true
 		}
 		return isoName(iso), true
 	case "transaction_read_only":

@@ -174,6 +174,9 @@ type statement struct {
 // runStatement runs a plan to its end, again if need be, and commits if the
 // statement stands alone.
 func (s *Session) runStatement(st *statement) error {
+	for _, e := range st.plan.plan.Notices {
+		s.notify(st.w, e)
+	}
 	start := s.clock
 	retries := 0
 	stop := s.limitTime()

@@ -64,7 +64,7 @@ func (s *Session) tempAtCommit() error {
 	})
 	for _, a := range s.temp.commit {
 		if a.drop {
-			if err := s.changeCatalog(); err != nil {
+			if err := s.changeCatalog("DROP TABLE"); err != nil {
 				return err
 			}
 			if err := s.ddlEnv(quiet{}).DropTable(a.table); err != nil {
@@ -85,7 +85,7 @@ func (s *Session) discardTemp() error {
 	if s.temp.schema == "" {
 		return nil
 	}
-	if err := s.changeCatalog(); err != nil {
+	if err := s.changeCatalog("DISCARD TEMP"); err != nil {
 		return err
 	}
 	return s.ddlEnv(quiet{}).EmptyTemp()
@@ -119,7 +119,7 @@ func (s *Session) tryDropTemp(ctx context.Context) error {
 	defer s.end()
 	s.enter()
 	s.t.readOnly = false
-	if err := s.changeCatalog(); err != nil {
+	if err := s.changeCatalog("DROP TABLE"); err != nil {
 		return err
 	}
 	env := s.ddlEnv(quiet{})

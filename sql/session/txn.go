@@ -27,9 +27,11 @@ type txnState struct {
 	use                     store.Use
 	change                  *store.Change
 	// unlock lets writers back to the tables that a schema change had to itself.
-	unlock   func()
-	iso      api.Isolation
-	readOnly bool
+	unlock func()
+	iso    api.Isolation
+	// uncommitted says that READ UNCOMMITTED was asked for, which is shown.
+	uncommitted bool
+	readOnly    bool
 	// deferrable is kept to be shown: no transaction here waits for a safe snapshot.
 	deferrable bool
 	isoSet     bool
@@ -77,6 +79,7 @@ func (s *Session) enter() {
 		st.Now, st.Names = s.t.time, (*names)(s)
 		if !s.t.isoSet {
 			s.t.iso, s.t.readOnly = s.isolation(), s.set.Bool("default_transaction_read_only")
+			s.t.uncommitted = s.set.Isolation() == uncommitted
 			s.t.deferrable = s.set.Bool("default_transaction_deferrable")
 		}
 	}
@@ -86,9 +89,12 @@ func (s *Session) isolation() api.Isolation {
 	return isolationOf(s.set.Isolation())
 }
 
+// uncommitted is an isolation level that is no other than READ COMMITTED.
+const uncommitted = "read uncommitted"
+
 func isolationOf(name string) api.Isolation {
 	switch name {
-	case "read committed", "read uncommitted":
+	case "read committed", uncommitted:
 		return api.ReadCommitted
 	case "repeatable read":
 		return api.RepeatableRead
@@ -131,6 +137,7 @@ func (s *Session) transactionModes(options []ast.Node) error {
 				return types.Errorf(types.CodeActiveTransaction, "SET TRANSACTION ISOLATION LEVEL must be called before any query")
 			}
 			s.t.iso, s.t.isoSet = isolationOf(v), true
+			s.t.uncommitted = v == uncommitted
 		case "transaction_read_only":
 			if s.t.readOnly && !yes && (s.t.statements > 0 || len(s.t.savepoints) > 0) {
 				return types.Errorf(types.CodeActiveTransaction, "cannot set transaction read-write mode inside a read-only transaction")
@@ -365,12 +372,12 @@ func (s *Session) chain(st *ast.TransactionStmt) func() error {
 	if !st.Chain {
 		return func() error { return nil }
 	}
-	iso, readOnly, deferrable := s.t.iso, s.t.readOnly, s.t.deferrable
+	iso, none, readOnly, deferrable := s.t.iso, s.t.uncommitted, s.t.readOnly, s.t.deferrable
 	return func() error {
 		if err := s.beginBlock(&ast.TransactionStmt{}); err != nil {
 			return err
 		}
-		s.t.iso, s.t.readOnly, s.t.deferrable, s.t.isoSet = iso, readOnly, deferrable, true
+		s.t.iso, s.t.uncommitted, s.t.readOnly, s.t.deferrable, s.t.isoSet = iso, none, readOnly, deferrable, true
 		return nil
 	}
 }

@@ -121,9 +121,9 @@ func (s *Session) runUtility(st *parse.Statement, w ResultWriter, formats []int1
 }
 
 // changeCatalog begins changing the catalog in the current transaction.
-func (s *Session) changeCatalog() error {
+func (s *Session) changeCatalog(tag string) error {
 	if s.t.readOnly {
-		return types.Errorf(types.CodeReadOnlyTransaction, "cannot execute a schema change in a read-only transaction")
+		return types.Errorf(types.CodeReadOnlyTransaction, "cannot execute %s in a read-only transaction", tag)
 	}
 	if err := s.ensureTxn(); err != nil {
 		return err
@@ -144,7 +144,7 @@ func (s *Session) ddl(n ast.Node, w ResultWriter) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := s.changeCatalog(); err != nil {
+	if err := s.changeCatalog(schemachange.Tag(n)); err != nil {
 		return "", err
 	}
 	if !until.IsZero() {
