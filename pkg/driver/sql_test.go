@@ -49,7 +49,7 @@ func wantCode(t *testing.T, err error, code string) {
 func TestIsolationLevels(t *testing.T) {
 	db := memory(t)
 	run(t, db, "CREATE TABLE t (k int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 0)")
-	for level, name := range map[sql.IsolationLevel]string{sql.LevelDefault: "serializable", sql.LevelReadUncommitted: "read committed",
+	for level, name := range map[sql.IsolationLevel]string{sql.LevelDefault: "serializable", sql.LevelReadUncommitted: "read uncommitted",
 		sql.LevelReadCommitted: "read committed", sql.LevelRepeatableRead: "repeatable read", sql.LevelSnapshot: "repeatable read", sql.LevelSerializable: "serializable"} {
 		tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: level})
 		must(t, err)
