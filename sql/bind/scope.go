@@ -34,6 +34,8 @@ type column struct {
 	// attr is the column's id in its table or view.
 	attr   catalog.ColumnID
 	hidden bool
+	// apart keeps a column out of *.
+	apart bool
 	// merged is set for a column of FULL JOIN USING, which is an expression
 	// over both sides.
 	merged expr.Expr
@@ -292,7 +294,7 @@ func (q *query) missingItem(table string, loc int) error {
 func (q *query) wholeRow(it *item, loc int) (expr.Expr, error) {
 	row := &expr.RowExpr{Typ: types.RecordType, Location: position(loc), Table: it.alias}
 	for i := range it.cols {
-		if c := &it.cols[i]; !c.hidden {
+		if c := &it.cols[i]; !c.hidden && !c.apart {
 			row.Fields = append(row.Fields, q.use(c, loc))
 			row.Names = append(row.Names, c.name)
 		}
@@ -328,7 +330,7 @@ func (q *query) star(n *ast.ColumnRef) ([]target, error) {
 			t.star(n, level, it)
 		}
 		for i := range it.cols {
-			if c := &it.cols[i]; !c.hidden {
+			if c := &it.cols[i]; !c.hidden && !c.apart {
 				out = append(out, target{name: c.name, e: level.use(c, n.Location), loc: n.Location})
 			}
 		}

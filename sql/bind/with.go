@@ -20,6 +20,9 @@ type cte struct {
 	refs    int
 	pending bool // being bound, not recursive: not to be seen
 	keep    bool // MATERIALIZED
+	// paths are the columns that SEARCH and CYCLE add; the recursive term's * does
+	// not show them.
+	paths *pathColumns
 }
 
 func (q *query) findCTE(name string) *cte {
@@ -56,9 +59,24 @@ func (q *query) cteSource(c *cte, alias string, n *ast.RangeVar) (source, error)
 	}
 	if c.working {
 		q.recurses = true
-		return source{&plan.WorkTableScan{Base: plan.Base{Out: outs}, CTE: c.id, Name: c.name, Source: places}, []*item{it}}, nil
+		return q.workSource(c, it, &plan.WorkTableScan{Base: plan.Base{Out: outs}, CTE: c.id, Name: c.name, Source: places})
 	}
 	return source{&plan.CTEScan{Base: plan.Base{Out: outs}, CTE: c.id, Name: c.name, Source: src}, []*item{it}}, nil
+}
+
+// workSource reads the rows of the last round.
+func (q *query) workSource(c *cte, it *item, scan *plan.WorkTableScan) (source, error) {
+	if c.paths == nil {
+		return source{scan, []*item{it}}, nil
+	}
+	for i := c.paths.base; i < len(it.cols); i++ {
+		it.cols[i].apart = true
+	}
+	if c.paths.cycle == nil {
+		return source{scan, []*item{it}}, nil
+	}
+	n, err := c.paths.open(scan, &it.cols[len(it.cols)-2])
+	return source{n, []*item{it}}, err
 }
 
 // with binds a WITH clause into the query's scope and returns what wraps the
@@ -101,14 +119,14 @@ func (q *query) with(w *ast.WithClause) (func(*relation) *relation, error) {
 func (q *query) bindCTE(c *ast.CommonTableExpr, recursive bool) (*cte, error) {
 	q.b.ctes++
 	e := &cte{id: q.b.ctes, name: c.Ctename, keep: c.Ctematerialized == ast.CTEMaterializeAlways}
-	if c.SearchClause != nil || c.CycleClause != nil {
-		return nil, types.Errorf(types.CodeFeatureNotSupported, "SEARCH and CYCLE clauses are not supported").At(position(c.Location))
-	}
 	if sel, ok := c.Ctequery.(*ast.SelectStmt); ok && recursive && mentions(sel, c.Ctename) {
 		if err := q.recursiveCTE(e, sel, c); err != nil {
 			return nil, err
 		}
 		return e, nil
+	}
+	if c.SearchClause != nil || c.CycleClause != nil {
+		return nil, types.Errorf(types.CodeSyntaxError, "WITH query is not recursive").At(position(c.Location))
 	}
 	rel, err := q.cteQuery(c, e)
 	if err != nil {
@@ -202,19 +220,36 @@ func (q *query) recursiveCTE(e *cte, s *ast.SelectStmt, c *ast.CommonTableExpr) 
 		return err
 	}
 	first = with(first)
-	for _, col := range first.cols {
-		e.cols = append(e.cols, outCol{col.name, q.b.newCol(col.name, col.typ), col.typ, col.loc})
-	}
+	e.cols = append([]outCol(nil), first.cols...)
 	if err := nameColumns(e, c); err != nil {
 		return err
 	}
+	again := s.Rarg
+	if e.paths, err = q.pathColumns(c, namesOf(e.cols)); err != nil {
+		return err
+	}
+	if e.paths != nil {
+		if again, err = e.paths.step(c, s.Rarg); err != nil {
+			return err
+		}
+		first = e.paths.start(first)
+		e.cols = append(e.cols, first.cols[len(e.cols):]...)
+	}
+	for i := range e.cols {
+		e.cols[i].id = q.b.newCol(e.cols[i].name, e.cols[i].typ)
+	}
 	e.working = true
 	inner.ctes = append(inner.ctes, e)
-	step, err := q.b.selectStmt(inner, s.Rarg, nil)
+	step, err := q.b.selectStmt(inner, again, nil)
 	if err != nil {
 		return err
 	}
 	e.working = false
+	if e.paths != nil && len(step.cols) == len(first.cols) {
+		if step, err = e.paths.next(step); err != nil {
+			return err
+		}
+	}
 	if len(step.cols) != len(first.cols) {
 		return types.Errorf(types.CodeSyntaxError, "each UNION query must have the same number of columns").At(firstLoc(step))
 	}
@@ -229,6 +264,14 @@ func (q *query) recursiveCTE(e *cte, s *ast.SelectStmt, c *ast.CommonTableExpr) 
 	e.node = n
 	q.ctes = append(q.ctes, e)
 	return nil
+}
+
+func namesOf(cols []outCol) []string {
+	out := make([]string, len(cols))
+	for i, c := range cols {
+		out[i] = c.name
+	}
+	return out
 }
 
 // stepTypes brings the recursive term to the types of the first one.
