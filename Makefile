@@ -1,7 +1,7 @@
 # Pamir: build, run, check.
 GO        ?= go
-# Tests that need Chromium run where there is one.
-TAGS      ?= invariants$(if $(shell command -v chromium),$(comma)browser)
+# Tests that need Chromium, or psql, run where there is one.
+TAGS      ?= invariants$(if $(shell command -v chromium),$(comma)browser)$(if $(shell command -v psql),$(comma)psql)
 comma     := ,
 FUZZTIME  ?= 30s
 export CGO_CFLAGS ?= -O2 -w

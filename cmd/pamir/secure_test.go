@@ -39,7 +39,7 @@ func newSecureCluster(t *testing.T, n int) *cluster {
 	t.Helper()
 	c := newCluster(t, n)
 	c.certs = filepath.Join(c.dir, "certs")
-	c.makeCerts(c.certs, "root", "stranger")
+	c.makeCerts(c.certs, "root", "stranger", "nologin")
 	return c
 }
 
@@ -106,7 +106,7 @@ func TestSecureCluster(t *testing.T) {
 	c := newSecureCluster(t, 3)
 	c.boot()
 	const password = "Passw0rd-geheim"
-	c.exec(0, "CREATE USER clerk PASSWORD '"+password+"'; CREATE USER stranger; CREATE USER nologin NOLOGIN PASSWORD '"+password+"'")
+	c.exec(0, "CREATE USER clerk PASSWORD '"+password+"'; CREATE USER stranger; CREATE USER nologin NOLOGIN PASSWORD '"+password+"'; CREATE USER old PASSWORD '"+password+"' VALID UNTIL '2020-01-01'")
 	c.exec(0, "CREATE TABLE t (k int PRIMARY KEY); GRANT SELECT ON t TO clerk; INSERT INTO t VALUES (1)")
 	other := filepath.Join(c.dir, "other")
 	c.makeCerts(other, "root")
@@ -127,6 +127,8 @@ func TestSecureCluster(t *testing.T) {
 		"no such user":                     {c.login(1, "nobody", password), "28P01"},
 		"root without certificate":         {c.login(1, "root", password), "28P01"},
 		"may not log in":                   {c.login(1, "nologin", password), "28P01"},
+		"expired password":                 {c.login(1, "old", password), "28P01"},
+		"certificate, may not log in":      {strings.ReplaceAll(strings.Replace(c.url(0), "root@", "nologin@", 1), "client.root", "client.nologin"), "28000"},
 		"another's certificate":            {strings.Replace(strings.ReplaceAll(c.url(0), "client.root", "client.stranger"), "root@", "clerk@", 1), "28000"},
 		"certificate of another authority": {strings.ReplaceAll(c.url(0), c.certs+"/client", other+"/client"), "certificate"},
 		"server of another authority":      {strings.ReplaceAll(c.login(0, "clerk", password), c.certs, other), "authority"},

@@ -207,10 +207,7 @@ func TestJoinAddresses(t *testing.T) {
 		c.refused([]string{"node", "status", "--insecure", "--host=" + addr}, "no node answers at --host="+addr, why)
 	}
 	c.refused([]string{"node", "status", "--insecure", "--host=" + good[0]}, "run pamir init once")
-	p := c.run("init", "--insecure", "--host="+good[0])
-	if <-p.done; p.err != nil {
-		t.Fatalf("init: %v: %s", p.err, p.log)
-	}
+	c.initEverywhere(good)
 	for i := range good {
 		c.refused([]string{"init", "--insecure", "--host=" + good[i]}, "initialized already")
 	}
@@ -224,6 +221,34 @@ func TestJoinAddresses(t *testing.T) {
 	c.refused([]string{"init", "--insecure", "--host=" + c.sql[0]}, "does not speak Pamir's node protocol")
 	if ready, err := c.health(1, "?ready=1"); ready != 200 || err != nil {
 		t.Errorf("/health?ready=1 is %d, %v", ready, err)
+	}
+}
+
+// initEverywhere calls init on all nodes at once: at most one obeys.
+func (c *cluster) initEverywhere(nodes []string) {
+	c.t.Helper()
+	var calls []*process
+	for _, addr := range nodes {
+		calls = append(calls, c.run("init", "--insecure", "--host="+addr))
+	}
+	obeyed := 0
+	for i, p := range calls {
+		<-p.done
+		switch said := p.log.String(); {
+		case p.err == nil:
+			obeyed++
+		case !strings.Contains(said, "initialized"):
+			c.t.Errorf("init of %s: %s", nodes[i], said)
+		}
+	}
+	if obeyed > 1 {
+		c.t.Fatalf("%d nodes started a cluster each", obeyed)
+	}
+	if obeyed == 0 { // each saw the other
+		p := c.run("init", "--insecure", "--host="+nodes[0])
+		if <-p.done; p.err != nil {
+			c.t.Fatalf("init: %v: %s", p.err, p.log)
+		}
 	}
 }
 

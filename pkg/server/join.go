@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,6 +21,10 @@ import (
 // errNotInitialized is what an uninitialized node answers, by text since it
 // crosses the network.
 const errNotInitialized = "this node does not belong to a cluster yet: run pamir init once, against any node"
+
+// errInitializing is what a node answers that is about to start a cluster, by text
+// as well.
+const errInitializing = "this node is being initialized"
 
 // joinRequest is sent by a node without an id.
 type joinRequest struct{ Node api.NodeDescriptor }
@@ -39,6 +44,9 @@ type membership struct {
 	join []string
 	// inits are calls of pamir init; each gets its answer.
 	inits chan chan<- error
+	// initializing says that this node is about to start a cluster; whoever asks
+	// to join, or is told to start one, too, learns of it.
+	initializing atomic.Bool
 	// settled is closed once identity is this node's.
 	settled  chan struct{}
 	identity identity
@@ -86,19 +94,16 @@ func (m *membership) wait(ctx context.Context, r *registry) (id identity, bootst
 	m.log.Info("this node belongs to no cluster yet; it asks the nodes of --join for one. For a new cluster run pamir init once",
 		"join", m.join, "init", "pamir init --host="+m.self.RPCAddr)
 	for {
-		if id, ok := m.tryAll(ctx, r); ok {
-			return id, false, nil
+		if id, _ := m.tryAll(ctx, r); id != nil {
+			return *id, false, nil
 		}
 		select {
 		case answer := <-m.inits:
-			// The cluster may have come into being since the last look: two inits
-			// on two nodes must not make two clusters.
-			if id, ok := m.tryAll(ctx, r); ok {
-				answer <- errInitialized(id.Cluster)
-				return id, false, nil
+			id, bootstrap, err := m.initialize(ctx, r)
+			answer <- err
+			if id != nil {
+				return *id, bootstrap, nil
 			}
-			answer <- nil
-			return identity{Cluster: uuid.NewString(), Node: 1}, true, nil
 		case <-time.After(joinEvery):
 		case <-ctx.Done():
 			return id, false, ctx.Err()
@@ -106,9 +111,25 @@ func (m *membership) wait(ctx context.Context, r *registry) (id identity, bootst
 	}
 }
 
+// initialize starts a cluster unless another node has one, or is about to. Each
+// node raises its flag before it asks the others: of two that are told at once, one
+// sees the other's flag, or both do, and nobody goes on who has seen one.
+func (m *membership) initialize(ctx context.Context, r *registry) (id *identity, bootstrap bool, err error) {
+	m.initializing.Store(true)
+	id, rival := m.tryAll(ctx, r)
+	switch {
+	case id != nil:
+		return id, false, errInitialized(id.Cluster)
+	case rival != "":
+		m.initializing.Store(false)
+		return nil, false, fmt.Errorf("the node at %s is being initialized at the same time; this one joins its cluster. If none comes up, run pamir init again", rival)
+	}
+	return &identity{Cluster: uuid.NewString(), Node: 1}, true, nil
+}
+
 // tryAll asks the addresses of --join for membership, one after the other: each
-// yes is an id that is used up.
-func (m *membership) tryAll(ctx context.Context, r *registry) (identity, bool) {
+// yes is an id that is used up. rival is one that is being initialized.
+func (m *membership) tryAll(ctx context.Context, r *registry) (id *identity, rival string) {
 	for _, addr := range m.join {
 		if addr == m.self.RPCAddr {
 			continue // every node gets the same list
@@ -116,11 +137,14 @@ func (m *membership) tryAll(ctx context.Context, r *registry) (identity, bool) {
 		answer, err := m.tryJoin(ctx, addr)
 		if err == nil {
 			r.learn(answer.Nodes, answer.First)
-			return answer.Identity, true
+			return &answer.Identity, ""
+		}
+		if err.Error() == errInitializing {
+			rival = addr
 		}
 		m.say(ctx, addr, err)
 	}
-	return identity{}, false
+	return nil, rival
 }
 
 // say logs why an address is of no help, once for each reason.

@@ -154,7 +154,7 @@ type sessions struct{ sql *session.Server }
 // Verifier implements pgwire.Sessions.
 func (x *sessions) Verifier(_ context.Context, user string) (v security.Verifier, ok bool, err error) {
 	r, found := x.sql.Store().Snapshot().Role(user)
-	if !found || !r.Login || r.Password == "" {
+	if !found || !r.Login || r.Password == "" || r.Expired(time.Now()) {
 		return v, false, nil
 	}
 	v, err = security.ParseVerifier(r.Password)
@@ -184,12 +184,19 @@ func (s *Server) handleInit(ctx context.Context, from ids.NodeID, payload []byte
 	if s.Member() {
 		return nil, errors.New("this node belongs to a cluster already and is waiting for its other nodes")
 	}
-	return s.members.handleInit(ctx, from, payload)
+	if _, err := s.members.handleInit(ctx, from, payload); err != nil {
+		return nil, err
+	}
+	// Only now can others join, and see that there is a cluster.
+	return nil, s.WaitReady(ctx)
 }
 
 func (s *Server) handleJoin(ctx context.Context, _ ids.NodeID, payload []byte) ([]byte, error) {
 	id, l := s.identity.Load(), s.layers.Load()
 	if id == nil || l == nil {
+		if s.members.initializing.Load() {
+			return nil, errors.New(errInitializing)
+		}
 		return nil, errors.New(errNotInitialized)
 	}
 	return admit(ctx, l.db, id.Cluster, s.registry, l.store.FirstRange(), payload)

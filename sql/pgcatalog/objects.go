@@ -67,6 +67,9 @@ func roleRows(showPassword bool) func(*scan) error {
 			cols := []col{oidCol("oid", r.ID), textCol("rolname", r.Name), boolCol("rolsuper", r.Super), boolCol("rolinherit", r.Inherit),
 				boolCol("rolcreaterole", r.CreateRole), boolCol("rolcreatedb", r.CreateDB), boolCol("rolcanlogin", r.Login),
 				boolCol("rolreplication", r.Replication), boolCol("rolbypassrls", r.BypassRLS), intCol("rolconnlimit", connLimit(r)), password}
+			if at, ok := r.Expires(); ok {
+				cols = append(cols, intCol("rolvaliduntil", at))
+			}
 			return s.put(cols...)
 		})
 	}

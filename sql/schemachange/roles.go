@@ -123,7 +123,11 @@ func (e *Env) roleOptions(r *catalog.Role, options []ast.Node, add bool) error {
 			}
 			r.ConnLimit = int(n)
 		case "validUntil":
-			r.ValidUntil = defText(d)
+			v, err := types.ParseText(types.TimestampTZType, defText(d), types.DefaultSettings())
+			if err != nil {
+				return err
+			}
+			r.ValidUntil = types.TextOf(types.TimestampTZOID, v, types.DefaultSettings())
 		case "addroleto", "rolemembers", "adminmembers":
 			if err := e.memberOption(r, d, add); err != nil {
 				return err
