@@ -40,12 +40,15 @@ func (t *Txn) commitParallel(ctx context.Context, b *kv.Batch, desc *api.RangeDe
 	// attempt arrives during the next one.
 	var laid answer
 	done := make(chan struct{})
-	go func() {
+	send := func(context.Context) {
 		defer close(done)
 		if len(others) > 0 {
 			laid.br, laid.err = t.sendHalf(ctx, m, others)
 		}
-	}()
+	}
+	if len(others) == 0 || !t.db.group.Go("txn writes", send) {
+		send(ctx)
+	}
 	var record answer
 	record.br, record.err = t.sendHalf(ctx, m, stage)
 	<-done

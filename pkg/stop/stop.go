@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Group is a set of named goroutines with one end. The zero value is not
@@ -19,11 +20,24 @@ type Group struct {
 		stopped bool
 		names   map[string]int
 	}
+
+	// Goroutines that have finished one function wait here for the next: their
+	// stacks have grown already.
+	next chan task
+	idle atomic.Int32
 }
+
+type task struct {
+	name string
+	f    func(ctx context.Context)
+}
+
+// maxIdle is how many goroutines of a group wait for something to do.
+const maxIdle = 16
 
 // New returns a group whose context is derived from parent.
 func New(parent context.Context) *Group {
-	g := &Group{}
+	g := &Group{next: make(chan task)}
 	g.ctx, g.cancel = context.WithCancel(parent)
 	g.mu.names = map[string]int{}
 	return g
@@ -46,12 +60,38 @@ func (g *Group) Go(name string, f func(ctx context.Context)) bool {
 	g.mu.names[name]++
 	g.wg.Add(1)
 	g.mu.Unlock()
-	go func() {
-		defer g.wg.Done()
-		defer g.forget(name)
-		f(g.ctx)
-	}()
+	t := task{name, f}
+	select {
+	case g.next <- t:
+	default:
+		g.wg.Add(1)
+		go g.work(t)
+	}
 	return true
+}
+
+// work runs functions until there are none, and enough others wait for one.
+func (g *Group) work(t task) {
+	defer g.wg.Done()
+	for {
+		g.run(t)
+		if g.idle.Add(1) > maxIdle {
+			g.idle.Add(-1)
+			return
+		}
+		select {
+		case t = <-g.next:
+			g.idle.Add(-1)
+		case <-g.ctx.Done():
+			return
+		}
+	}
+}
+
+func (g *Group) run(t task) {
+	defer g.wg.Done()
+	defer g.forget(t.name)
+	t.f(g.ctx)
 }
 
 func (g *Group) forget(name string) {
