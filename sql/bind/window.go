@@ -181,26 +181,26 @@ func (q *query) frame(w *expr.WindowRef, d *ast.WindowDef) error {
 		return types.Errorf(types.CodeWindowingError, "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column").At(position(d.Location))
 	}
 	var err error
-	if f.StartOffset, err = q.frameOffset(d.StartOffset, f.Mode); err != nil {
+	if f.StartOffset, err = q.frameOffset(d.StartOffset, w); err != nil {
 		return err
 	}
-	f.EndOffset, err = q.frameOffset(d.EndOffset, f.Mode)
+	f.EndOffset, err = q.frameOffset(d.EndOffset, w)
 	return err
 }
 
-func (q *query) frameOffset(n ast.Node, mode expr.FrameMode) (expr.Expr, error) {
+func (q *query) frameOffset(n ast.Node, w *expr.WindowRef) (expr.Expr, error) {
 	if n == nil {
 		return nil, nil
+	}
+	if w.Frame.Mode == expr.FrameRange {
+		return q.rangeOffset(n, w)
 	}
 	e, err := q.expr(n)
 	if err != nil {
 		return nil, err
 	}
-	if mode == expr.FrameRange {
-		return e, nil
-	}
 	name := "ROWS"
-	if mode == expr.FrameGroups {
+	if w.Frame.Mode == expr.FrameGroups {
 		name = "GROUPS"
 	}
 	return q.b.coerce(e, types.Int8Type, pgfacts.Implicit, "argument of "+name, expr.LocationOf(e)-1)

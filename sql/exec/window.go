@@ -5,7 +5,6 @@ import (
 	"github.com/pamirdb/pamir/sql/expr"
 	"github.com/pamirdb/pamir/sql/pgfacts"
 	"github.com/pamirdb/pamir/sql/plan"
-	"github.com/pamirdb/pamir/sql/rowenc"
 	"github.com/pamirdb/pamir/sql/scan"
 	"github.com/pamirdb/pamir/sql/types"
 	"github.com/pamirdb/pamir/sql/vec"
@@ -163,7 +162,11 @@ func (w *windowOp) offsets() error {
 		if d.IsNull() {
 			return types.Errorf(types.CodeNullValueNotAllowed, "frame %s offset must not be null", o.what)
 		}
-		if d.Repr() == types.Int64 && d.Int() < 0 {
+		if w.node.Frame.Mode == expr.FrameRange {
+			if negativeOffset(d) {
+				return types.Errorf(types.CodeInvalidPrecedingOrFollowing, "invalid preceding or following size in window function")
+			}
+		} else if d.Int() < 0 {
 			return types.Errorf(types.CodeInvalidPrecedingOrFollowing, "frame %s offset must not be negative", o.what)
 		}
 		*o.d = d
@@ -434,95 +437,4 @@ func excluded(x expr.FrameExclude, p *builtin.Partition, i, k int32) bool {
 		return peer && k != i
 	}
 	return false
-}
-
-// rangeOffsets finds RANGE frames with an offset, over numbers and times.
-type rangeOffsets struct {
-	col  *vec.Vector
-	desc bool
-	typ  types.Type
-}
-
-func newRangeOffsets(w *windowOp) (*rangeOffsets, error) {
-	if len(w.order) != 1 {
-		return nil, types.Errorf(types.CodeWindowingError, "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column")
-	}
-	c := w.order[0]
-	r := &rangeOffsets{desc: c.desc, typ: c.typ, col: vec.New(c.typ.Repr(), w.part.n)}
-	for _, b := range w.part.batches {
-		for k := range b.N {
-			r.col.AppendFrom(b.Cols[c.place], k)
-		}
-	}
-	return r, nil
-}
-
-// bound searches for the first row beyond the current value plus or minus off.
-func (r *rangeOffsets) bound(n, i, sign int, off types.Datum, start bool) (int, error) {
-	if r.col.IsNull(i) {
-		// NULLs are peers of each other only.
-		lo, hi := i, i+1
-		for lo > 0 && r.col.IsNull(lo-1) {
-			lo--
-		}
-		for hi < n && r.col.IsNull(hi) {
-			hi++
-		}
-		if start {
-			return lo, nil
-		}
-		return hi, nil
-	}
-	if r.desc {
-		sign = -sign
-	}
-	limit, err := shift(r.typ, r.col.Datum(i), off, sign)
-	if err != nil {
-		return 0, err
-	}
-	lk := rowenc.AppendKeyValue(nil, r.typ, limit)
-	for k := range n {
-		if r.col.IsNull(k) {
-			continue
-		}
-		c := compareBytes(rowenc.AppendKeyValue(nil, r.typ, r.col.Datum(k)), lk)
-		if r.desc {
-			c = -c
-		}
-		if start && c >= 0 || !start && c > 0 {
-			return k, nil
-		}
-	}
-	for n > 0 && r.col.IsNull(n-1) {
-		n--
-	}
-	return n, nil
-}
-
-func compareBytes(a, b []byte) int {
-	switch {
-	case string(a) < string(b):
-		return -1
-	case string(a) > string(b):
-		return 1
-	}
-	return 0
-}
-
-// shift adds off to v, or takes it away.
-func shift(t types.Type, v, off types.Datum, sign int) (types.Datum, error) {
-	switch {
-	case v.Repr() == types.Int64 && off.Repr() == types.Int64:
-		return types.NewInt(v.Int() + int64(sign)*off.Int()), nil
-	case v.Repr() == types.Float64 && off.Repr() == types.Float64:
-		return types.NewFloat(v.Float() + float64(sign)*off.Float()), nil
-	case v.Repr() == types.Numerics && off.Repr() == types.Numerics:
-		o := off.Numeric()
-		if sign < 0 {
-			o = o.Neg()
-		}
-		return types.NewNumeric(v.Numeric().Add(o)), nil
-	}
-	return types.Null, types.Errorf(types.CodeFeatureNotSupported,
-		"RANGE with offset PRECEDING/FOLLOWING is not supported for column type %s", t)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/pamirdb/pamir/kv/api"
 	"github.com/pamirdb/pamir/pkg/keys"
 	"github.com/pamirdb/pamir/sql/catalog"
+	"github.com/pamirdb/pamir/sql/parse"
 	"github.com/pamirdb/pamir/sql/rowenc"
 	"github.com/pamirdb/pamir/sql/types"
 )
@@ -105,4 +106,20 @@ func rerunnable(err error) bool {
 func isDeadlock(err error) bool {
 	var d *api.DeadlockError
 	return errors.As(err, &d)
+}
+
+// inText turns an error's place in a statement from bytes, as trees have it, to
+// characters, as clients count.
+func inText(err error, sql string) error {
+	var e *types.Error
+	if !errors.As(err, &e) || e.Position <= 1 {
+		return err
+	}
+	at := parse.CharPosition(sql, e.Position-1)
+	if at == 0 || at == e.Position {
+		return err
+	}
+	c := *e
+	c.Position = at
+	return &c
 }

@@ -200,8 +200,11 @@ func (s *Session) planPrepared(p *prepared) error {
 		return s.describeUtility(p)
 	}
 	pl, err := s.makePlan(s.ctx, p.st.Node, p.declared)
+	if err != nil && p.fromSQL {
+		return err // PREPARE's own text is its message's
+	}
 	if err != nil {
-		return err
+		return inText(err, p.sql)
 	}
 	return s.adopt(p, s.newEntry(s.preparedKey(p), pl, nil, p.sql))
 }
@@ -447,7 +450,7 @@ func (s *Session) execute(p *portal, maxRows int, w ResultWriter) error {
 // transaction, it ended the portal.
 func (s *Session) executeUtility(p *portal, w ResultWriter) error {
 	if err := s.utility(&p.stmt.st, w, p); err != nil {
-		return err
+		return inText(err, p.stmt.sql)
 	}
 	p.started, p.done = true, true
 	if !s.t.open() {

@@ -101,7 +101,7 @@ func (s *Session) execString(sql string, w ResultWriter) error {
 			s.t.implicit = true
 		}
 		if err := s.execNode(&all[i], w); err != nil {
-			return err
+			return inText(err, sql)
 		}
 	}
 	if s.t.implicit && !s.t.block {
