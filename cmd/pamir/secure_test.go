@@ -152,6 +152,9 @@ func TestSecureCluster(t *testing.T) {
 			t.Errorf("stopping node %d took %s", i+1, d)
 		}
 	}
+	// One of three cannot serve, and says whom it waits for.
+	c.start(0)
+	c.said(0, "not serving yet", c.listen[1], c.listen[2])
 }
 
 // secureDashboard checks that the pages need a login, and only /health none.

@@ -41,6 +41,9 @@ type ClusterSource interface {
 	ClusterCounters(ctx context.Context) ([]server.NodeCounters, error)
 	Nodes(ctx context.Context) ([]pgcatalog.Node, error)
 	Ranges(ctx context.Context) ([]api.RangeInfo, error)
+	// KnownNodes and OwnRanges are what the node knows by itself.
+	KnownNodes() []pgcatalog.Node
+	OwnRanges() []api.RangeInfo
 	Relations() []server.Relation
 	Sessions(ctx context.Context) ([]pgcatalog.Session, error)
 	Statements(ctx context.Context) ([]pgcatalog.Statement, error)
@@ -62,7 +65,7 @@ func Handler(s Source) http.Handler {
 		guarded.HandleFunc("GET /api/v1/"+path, serveJSON(f))
 	}
 	guarded.HandleFunc("GET /api/", func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, http.StatusNotFound, apiError{"there is no " + r.URL.Path})
+		writeJSON(w, http.StatusNotFound, apiError{Error: "there is no " + r.URL.Path})
 	})
 	profiles(guarded)
 	mux := http.NewServeMux()
@@ -151,9 +154,11 @@ func health(s Source) http.HandlerFunc {
 // answer makes what an API path gives.
 type answer func(context.Context) (any, error)
 
-// apiError is what the API gives instead.
+// apiError is what the API gives instead; Partial is what this node knows by
+// itself, in the same form.
 type apiError struct {
-	Error string `json:"error"`
+	Error   string `json:"error"`
+	Partial any    `json:"partial,omitempty"`
 }
 
 func serveJSON(f answer) http.HandlerFunc {
@@ -162,7 +167,7 @@ func serveJSON(f answer) http.HandlerFunc {
 		defer cancel()
 		v, err := f(ctx)
 		if err != nil {
-			writeJSON(w, http.StatusServiceUnavailable, apiError{err.Error()})
+			writeJSON(w, http.StatusServiceUnavailable, apiError{err.Error(), v})
 			return
 		}
 		writeJSON(w, http.StatusOK, v)

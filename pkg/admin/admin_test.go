@@ -61,6 +61,12 @@ func (f *fake) Ranges(context.Context) ([]api.RangeInfo, error) {
 		ReadsPerSecond: 1.5, WritesPerSecond: 2.5}}, f.fail
 }
 
+func (f *fake) KnownNodes() []pgcatalog.Node { return []pgcatalog.Node{{ID: 1, Live: true}, {ID: 2}} }
+
+func (f *fake) OwnRanges() []api.RangeInfo {
+	return []api.RangeInfo{{Desc: api.RangeDescriptor{RangeID: 4, Start: keys.MinKey, End: keys.MaxKey}}}
+}
+
 func (f *fake) Relations() []server.Relation {
 	return []server.Relation{{ID: 99, Name: "d.public.before"}, {ID: 100, Name: "d.public.t"}, {ID: 101, Name: "d.public.u"}}
 }
@@ -186,10 +192,30 @@ func TestFieldNames(t *testing.T) {
 
 func TestAPIFailure(t *testing.T) {
 	f := &fake{fail: errors.New("no range answers")}
-	for _, path := range []string{"overview", "nodes", "ranges", "sessions", "statements", "transactions"} {
+	for _, path := range []string{"overview", "sessions", "statements", "transactions"} {
 		if b := want(t, f, "GET", "/api/v1/"+path, "", http.StatusServiceUnavailable); b != `{"error":"no range answers"}`+"\n" {
 			t.Errorf("%s: %s", path, b)
 		}
+	}
+}
+
+// Where the cluster does not answer, the node tells what it knows by itself.
+func TestPartialAnswers(t *testing.T) {
+	f := &fake{fail: errors.New("no range answers")}
+	type partial[T any] struct {
+		Error   string
+		Partial []T
+	}
+	nodes := answerTo[partial[Node]](t, f, "nodes", "")
+	if nodes.Error != "no range answers" || len(nodes.Partial) != 2 || !nodes.Partial[0].Live || nodes.Partial[1].Live {
+		t.Errorf("nodes: %+v", nodes)
+	}
+	ranges := answerTo[partial[Range]](t, f, "ranges", "")
+	if ranges.Error != "no range answers" || len(ranges.Partial) != 1 || ranges.Partial[0].ID != 4 || ranges.Partial[0].Leader != 0 {
+		t.Errorf("ranges: %+v", ranges)
+	}
+	for _, path := range []string{"nodes", "ranges"} {
+		want(t, f, "GET", "/api/v1/"+path, "", http.StatusServiceUnavailable)
 	}
 }
 

@@ -17,7 +17,12 @@ const hidden = "<insufficient privilege>"
 // maxTables is how many of a range's tables are named.
 const maxTables = 20
 
-// answers are the JSON API's.
+// clusterTimeout is how long ranges get to answer before a node tells what it
+// knows by itself.
+const clusterTimeout = 2 * time.Second
+
+// answers are the JSON API's. Beside an error they give what this node knows by
+// itself, or nil.
 type answers struct{ s Source }
 
 // Overview is /api/v1/overview: counters since the nodes started; a client takes
@@ -71,16 +76,18 @@ type Node struct {
 }
 
 func (a *answers) nodes(ctx context.Context) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
+	defer cancel()
 	all, err := a.s.Nodes(ctx)
 	if err != nil {
-		return nil, err
+		all = a.s.KnownNodes()
 	}
 	out := make([]Node, 0, len(all))
 	for _, n := range all {
 		out = append(out, Node{n.ID, n.RPCAddr, n.SQLAddr, n.HTTPAddr, n.Locality, n.Version, n.Started, n.Live, n.Draining,
 			n.Decommissioning, n.Ranges, n.Leases, n.Bytes})
 	}
-	return out, nil
+	return out, err
 }
 
 // Range is an element of /api/v1/ranges.
@@ -104,9 +111,11 @@ type Range struct {
 }
 
 func (a *answers) ranges(ctx context.Context) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
+	defer cancel()
 	infos, err := a.s.Ranges(ctx)
 	if err != nil {
-		return nil, err
+		infos = a.s.OwnRanges()
 	}
 	relations := a.s.Relations()
 	out := make([]Range, 0, len(infos))
@@ -124,7 +133,7 @@ func (a *answers) ranges(ctx context.Context) (any, error) {
 		r.Tables, r.TableCount = tablesIn(relations, i.Desc.Start, i.Desc.End)
 		out = append(out, r)
 	}
-	return out, nil
+	return out, err
 }
 
 // tablesIn names the first tables with keys in [start, end), and counts all.

@@ -1,10 +1,13 @@
 package server
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/kv/store"
 	"github.com/pamirdb/pamir/pkg/security"
 	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/pgcatalog"
@@ -54,11 +57,21 @@ func (s *Server) nodes(ctx context.Context, l *layers) ([]pgcatalog.Node, error)
 	if err != nil {
 		return nil, err
 	}
+	return describeNodes(known, ranges, func(n *pgcatalog.Node) {
+		r, recorded := records[int32(n.ID)]
+		n.Live = len(known) == 1 || recorded && l.store.Liveness().IsLive(r)
+		n.Draining, n.Decommissioning = r.Draining, r.Decommissioning
+	}), nil
+}
+
+// describeNodes counts what each node has of the ranges; state fills in whether it
+// lives.
+func describeNodes(known []api.NodeDescriptor, ranges []api.RangeInfo, state func(*pgcatalog.Node)) []pgcatalog.Node {
 	out := make([]pgcatalog.Node, 0, len(known))
 	for _, d := range known {
-		r, recorded := records[int32(d.Node)]
 		n := pgcatalog.Node{ID: d.Node, RPCAddr: d.RPCAddr, SQLAddr: d.SQLAddr, HTTPAddr: d.HTTPAddr, Locality: d.Locality, Version: d.Version,
-			Started: time.Unix(0, d.StartedNanos), Live: len(known) == 1 || recorded && l.store.Liveness().IsLive(r), Draining: r.Draining, Decommissioning: r.Decommissioning}
+			Started: time.Unix(0, d.StartedNanos)}
+		state(&n)
 		for _, ri := range ranges {
 			if _, ok := ri.Desc.Replica(d.Node); ok {
 				n.Ranges++
@@ -70,7 +83,33 @@ func (s *Server) nodes(ctx context.Context, l *layers) ([]pgcatalog.Node, error)
 		}
 		out = append(out, n)
 	}
-	return out, nil
+	return out
+}
+
+// KnownNodes lists the nodes as this one knows them by itself, for when the ranges
+// that hold the truth do not answer.
+func (s *Server) KnownNodes() []pgcatalog.Node {
+	l := s.layers.Load()
+	if l == nil {
+		return nil
+	}
+	return describeNodes(s.registry.all(), s.OwnRanges(), func(n *pgcatalog.Node) { n.Live = l.store.Alive(n.ID) })
+}
+
+// OwnRanges lists the ranges of which this node has a replica, as that knows them,
+// in key order.
+func (s *Server) OwnRanges() []api.RangeInfo {
+	l := s.layers.Load()
+	if l == nil {
+		return nil
+	}
+	var out []api.RangeInfo
+	l.store.Replicas(func(r *store.Replica) bool {
+		out = append(out, *r.Status())
+		return true
+	})
+	slices.SortFunc(out, func(a, b api.RangeInfo) int { return bytes.Compare(a.Desc.Start, b.Desc.Start) })
+	return out
 }
 
 // Ranges lists the cluster's ranges.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -241,6 +242,7 @@ func (s *Server) boot(ctx context.Context, id identity, known bool) error {
 	}
 	s.identity.Store(&id)
 	s.layers.Store(l)
+	s.tasks.Go("start watch", func(ctx context.Context) { s.watchStart(ctx, l) })
 	if err := l.start(ctx, s); err != nil {
 		return err
 	}
@@ -256,6 +258,32 @@ func (s *Server) boot(ctx context.Context, id identity, known bool) error {
 	s.log.Info("serving", "node", id.Node, "cluster", id.Cluster, "sql", s.SQLAddr(), "nodes", s.RPCAddr(), "http", s.HTTPURL(),
 		"after", time.Since(s.started).Round(time.Millisecond).String())
 	return nil
+}
+
+// patience is how long a start may take before the log says what it waits for,
+// and how long until it says so again.
+const patience, impatience = 3 * time.Second, 30 * time.Second
+
+// watchStart tells why a member of a cluster does not serve: as a rule because
+// too few of the others are there.
+func (s *Server) watchStart(ctx context.Context, l *layers) {
+	for wait := patience; ; wait = impatience {
+		select {
+		case <-s.ready:
+			return
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		var silent []string
+		for _, d := range s.registry.all() {
+			if !l.store.Alive(d.Node) {
+				silent = append(silent, fmt.Sprintf("%s at %s", d.Node, d.RPCAddr))
+			}
+		}
+		s.log.Warn("not serving yet: waiting for a majority of the replicas of the system ranges. Start the other nodes, or see why they do not answer",
+			"silent", strings.Join(silent, ", "))
+	}
 }
 
 func (s *Server) descriptor(id ids.NodeID) api.NodeDescriptor {

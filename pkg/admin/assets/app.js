@@ -113,11 +113,13 @@ function chart() {
   $("writes").textContent = `writes ${num(h.writes)}/s`;
 }
 
+// get asks the API. Where the cluster does not answer, the node tells what it knows
+// by itself, and why.
 async function get(path) {
   const r = await fetch("api/v1/" + path);
   const v = await r.json().catch(() => ({ error: r.statusText }));
-  if (!r.ok) throw new Error(v.error ?? r.status);
-  return v;
+  if (!r.ok && v.partial === undefined) throw new Error(v.error ?? r.status);
+  return r.ok ? { value: v } : { value: v.partial, error: v.error };
 }
 
 // rates takes the differences between two overviews. A node that restarted counts
@@ -183,8 +185,11 @@ function drawActivity(statements, sessions, transactions) {
 
 async function refresh() {
   try {
-    const [o, nodes, ranges, statements, sessions, transactions] =
-      await Promise.all(["overview", "nodes", "ranges", "statements", "sessions", "transactions"].map(get));
+    const answers = await Promise.all(["overview", "nodes", "ranges", "statements", "sessions", "transactions"].map(get));
+    const [o, nodes, ranges, statements, sessions, transactions] = answers.map((a) => a.value);
+    const trouble = answers.find((a) => a.error);
+    $("trouble").hidden = !trouble;
+    $("trouble").textContent = trouble ? `Some ranges do not answer (${trouble.error}). Nodes and ranges are shown as n${o.node} knows them by itself.` : "";
     rates(o);
     $("who").textContent = `node n${o.node} of cluster ${o.cluster} · ${o.version}`;
     $("insecure").hidden = !o.insecure;
