@@ -244,7 +244,7 @@ func formatType(c *Call) error {
 	if given {
 		s = types.FormatMod(oid, mod)
 	}
-	if s == "???" && c.Ctx.Host != nil {
+	if _, known := types.Lookup(oid); !known && c.Ctx.Host != nil {
 		if d, ok, err := c.Ctx.Host.CallHost(c.Ctx, "format_type", []types.Datum{c.Datum(0), c.Datum(1)}); ok || err != nil {
 			if err != nil {
 				return err

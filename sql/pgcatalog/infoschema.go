@@ -73,18 +73,18 @@ func infoColumnsRows(s *scan) error {
 func (s *scan) infoColumn(d catalog.Descriptor, place int, c *catalog.Column) error {
 	h := d.Head()
 	_, isTable := d.(*catalog.Table)
-	dataType, udt := TypeName(s.Resolver, types.Of(c.Type.OID)), ""
+	dataType, udt, udtSchema := "USER-DEFINED", "", "pg_catalog"
 	if info, ok := types.Lookup(c.Type.OID); ok {
-		udt = info.Name
+		dataType, udt = types.Format(c.Type.OID, -1), info.Name
 	} else {
-		udt, dataType = dataType, "USER-DEFINED"
+		udt, udtSchema = s.typeOfUser(c.Type.OID)
 	}
 	if c.Type.IsArray() {
 		dataType = "ARRAY"
 	}
 	cols := []col{textCol("table_catalog", s.catalogName()), textCol("table_schema", s.name(h.Schema)), textCol("table_name", h.Name),
 		textCol("column_name", c.Name), intCol("ordinal_position", int64(place+1)), col{"is_nullable", yesNo(!c.NotNull)},
-		textCol("data_type", dataType), textCol("udt_catalog", s.catalogName()), textCol("udt_schema", "pg_catalog"), textCol("udt_name", udt),
+		textCol("data_type", dataType), textCol("udt_catalog", s.catalogName()), textCol("udt_schema", udtSchema), textCol("udt_name", udt),
 		textCol("dtd_identifier", strconv.Itoa(int(c.ID))), col{"is_self_referencing", yesNo(false)}, col{"is_identity", yesNo(c.Identity != 0)},
 		col{"is_updatable", yesNo(isTable)}}
 	cols = append(cols, s.identity(c)...)
@@ -97,6 +97,20 @@ func (s *scan) infoColumn(d catalog.Descriptor, place int, c *catalog.Column) er
 		}
 	}
 	return s.put(append(cols, typeDetails(c.Type)...)...)
+}
+
+// typeOfUser returns the bare name of a user's type, or of the array type over it,
+// and its schema.
+func (s *scan) typeOfUser(oid types.OID) (name, schema string) {
+	prefix := ""
+	if e := types.ElemOf(oid); e != 0 {
+		oid, prefix = e, "_"
+	}
+	d, ok := s.Resolver.ByOID(oid)
+	if !ok {
+		return "", ""
+	}
+	return prefix + d.Head().Name, s.name(d.Head().Schema)
 }
 
 // identity shows how an identity column counts.

@@ -13,8 +13,8 @@ func (n Names) RegName(kind, oid types.OID) (string, bool) {
 	case types.RegClassOID:
 		return QualifiedRelation(n.Resolver, oid)
 	case types.RegTypeOID:
-		if s := types.Format(oid, -1); s != "???" {
-			return s, true
+		if _, ok := types.Lookup(oid); ok {
+			return types.Format(oid, -1), true
 		}
 		if v := TypeName(n.Resolver, types.Of(oid)); v != "" && v != "???" {
 			return v, true

@@ -3,11 +3,13 @@ package session
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/pamirdb/pamir/kv/api"
 	"github.com/pamirdb/pamir/pkg/keys"
 	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/parse"
+	"github.com/pamirdb/pamir/sql/pgcatalog"
 	"github.com/pamirdb/pamir/sql/rowenc"
 	"github.com/pamirdb/pamir/sql/types"
 )
@@ -22,7 +24,7 @@ func (s *Session) translate(err error) *types.Error {
 		if e.Code == types.CodeQueryCanceled && s.timedOut.Load() {
 			return s.canceledError()
 		}
-		return e
+		return s.nameTypes(e)
 	}
 	var (
 		retry     *api.RetryError
@@ -106,6 +108,17 @@ func rerunnable(err error) bool {
 func isDeadlock(err error) bool {
 	var d *api.DeadlockError
 	return errors.As(err, &d)
+}
+
+// nameTypes names the users' types in an error.
+func (s *Session) nameTypes(e *types.Error) *types.Error {
+	if !strings.Contains(e.Message+e.Detail+e.Hint, "???") {
+		return e
+	}
+	name := func(oid types.OID) string { return pgcatalog.TypeName(s.resolve(), types.Of(oid)) }
+	c := *e
+	c.Message, c.Detail, c.Hint = types.NameTypes(e.Message, name), types.NameTypes(e.Detail, name), types.NameTypes(e.Hint, name)
+	return &c
 }
 
 // inText turns an error's place in a statement from bytes, as trees have it, to

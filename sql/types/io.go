@@ -358,7 +358,7 @@ func appendReg(b []byte, kind, v OID, st *Settings) []byte {
 			return append(b, n...)
 		}
 	} else if kind == RegTypeOID {
-		if s := Format(v, -1); s != "???" {
+		if s := Format(v, -1); !strings.HasPrefix(s, unnamed) {
 			return append(b, s...)
 		}
 	}

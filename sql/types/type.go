@@ -1,6 +1,10 @@
 package types
 
-import "strconv"
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
 
 // OID identifies a catalog object; built-in ones keep PostgreSQL's numbers.
 type OID uint32
@@ -210,12 +214,36 @@ var sqlNames = map[OID]string{
 	BitOID: "bit", VarBitOID: "bit varying", AnyOID: `"any"`,
 }
 
+// unnamed begins what Format prints for types that only the catalog can name.
+const unnamed = "???"
+
+var unnamedForm = regexp.MustCompile(`\?\?\?([0-9]+)`)
+
+// NameTypes puts the names of users' types into a text that Format's answers are
+// in: name finds a type's.
+func NameTypes(text string, name func(OID) string) string {
+	if !strings.Contains(text, unnamed) {
+		return text
+	}
+	return unnamedForm.ReplaceAllStringFunc(text, func(s string) string {
+		oid, err := strconv.ParseUint(s[len(unnamed):], 10, 32)
+		if err != nil {
+			return s
+		}
+		return name(OID(oid))
+	})
+}
+
 // String returns the type as format_type prints it, modifier included.
 func (t Type) String() string { return FormatMod(t.OID, t.Mod) }
 
 // Format returns the SQL name of a built-in type as errors show it. With a
-// modifier it is FormatMod.
+// modifier it is FormatMod. Only the catalog can name a user's type: NameTypes
+// puts such names in.
 func Format(oid OID, mod int32) string {
+	if oid >= firstUserOID {
+		return unnamed + strconv.FormatUint(uint64(oid), 10)
+	}
 	if mod < 0 {
 		switch e := ElemOf(oid); {
 		case oid == BPCharOID:
