@@ -143,6 +143,7 @@ func (b *bank) check() {
 
 // TestBankSurvivesKills kills each node in turn under load, then all at once.
 func TestBankSurvivesKills(t *testing.T) {
+	t.Parallel()
 	b := &bank{c: newCluster(t, 3)}
 	b.c.boot()
 	b.setup()
@@ -186,6 +187,7 @@ func (b *bank) progress(when string) {
 
 // TestStopIsClean stops a single node under way and finds everything again.
 func TestStopIsClean(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	c.boot()
 	c.exec(0, "CREATE TABLE t (k int PRIMARY KEY, v text); INSERT INTO t SELECT g, 'x' FROM generate_series(1, 1000) g")
@@ -200,26 +202,9 @@ func TestStopIsClean(t *testing.T) {
 	}
 }
 
-// TestTwoNodesOnOneDirectory refuses the second process and leaves the first.
-func TestTwoNodesOnOneDirectory(t *testing.T) {
-	c := newCluster(t, 1)
-	c.boot()
-	other := freeAddrs(t, 3)
-	p := c.run("start-single-node", "--insecure", "--store", c.dir+"/n1", "--sql-addr", other[0], "--http-addr", other[1])
-	<-p.done
-	if p.err == nil || !bytesContain(p, "in use by another process") {
-		t.Fatalf("%v: %s", p.err, p.log)
-	}
-	var one int
-	if err := c.query(0, &one, "SELECT 1"); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func bytesContain(p *process, s string) bool { return p.log != nil && containsText(p.log.String(), s) }
-
 // TestErrorsKeepTheConnection sends bad statements and goes on.
 func TestErrorsKeepTheConnection(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	c.boot()
 	c.exec(0, "CREATE TABLE u (k int PRIMARY KEY, v int UNIQUE); INSERT INTO u VALUES (1, 1)")

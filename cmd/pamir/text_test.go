@@ -2,8 +2,6 @@ package main
 
 import "strings"
 
-func containsText(s, sub string) bool { return strings.Contains(s, sub) }
-
 // deepExpression nests parentheses.
 func deepExpression(n int) string {
 	return "SELECT " + strings.Repeat("(", n) + "1" + strings.Repeat(")", n)
