@@ -93,7 +93,7 @@ func TestFailedStartsLeaveTheData(t *testing.T) {
 	c.boot()
 	c.exec(0, "CREATE TABLE t (k int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 100)")
 	store := filepath.Join(c.dir, "n1")
-	c.refused(singleArgs(store), "--store="+store, "in use by another process", "directory of its own")
+	c.refused(singleArgs(store), "store "+store, "in use by another process", "directory of its own")
 	c.stop(0)
 
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -108,7 +108,7 @@ func TestFailedStartsLeaveTheData(t *testing.T) {
 
 	known := setFormat(t, store, 1<<40)
 	before := contents(t, store)
-	c.refused(singleArgs(store), "--store="+store, "newer version", "nothing was changed")
+	c.refused(singleArgs(store), "store "+store, "newer version", "nothing was changed")
 	if contents(t, store) != before {
 		t.Error("a store of a newer version was changed")
 	}
@@ -120,8 +120,8 @@ func TestFailedStartsLeaveTheData(t *testing.T) {
 		os.WriteFile(filepath.Join(broken, "state.db"), bytes.Repeat([]byte("no store "), 1<<12), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	c.refused(singleArgs(file), "--store="+file, "not a directory")
-	c.refused(singleArgs(broken), "--store="+broken, "state.db")
+	c.refused(singleArgs(file), "store "+file, "not a directory")
+	c.refused(singleArgs(broken), "store "+broken, "state.db")
 
 	c.start(0)
 	var n int

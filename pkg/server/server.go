@@ -115,7 +115,7 @@ func (s *Server) openEngine() (err error) {
 		return nil
 	}
 	if err := os.MkdirAll(s.cfg.StoreDir, 0o700); err != nil {
-		return fmt.Errorf("--store=%s: the directory cannot be made: %w", s.cfg.StoreDir, err)
+		return fmt.Errorf("store %s: the directory cannot be made: %w", s.cfg.StoreDir, err)
 	}
 	s.engine, err = engine.Open(s.cfg.StoreDir, engine.Options{Fatal: s.fatal})
 	advice := ""
@@ -127,7 +127,7 @@ func (s *Server) openEngine() (err error) {
 	case errors.Is(err, engine.ErrNewerVersion):
 		advice = "; start it with the pamir that wrote it: nothing was changed"
 	}
-	return fmt.Errorf("--store=%s: %w%s", s.cfg.StoreDir, err, advice)
+	return fmt.Errorf("store %s: %w%s", s.cfg.StoreDir, err, advice)
 }
 
 // fatal ends the process: a store that cannot be written must not go on.
