@@ -198,7 +198,8 @@ func (s *Server) openClients() (err error) {
 	if s.httpL, err = listen("--http-addr", s.cfg.HTTPAddr); err != nil {
 		return err
 	}
-	s.http = &http.Server{Handler: s.cfg.HTTPHandler(s), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	s.http = &http.Server{Handler: s.cfg.HTTPHandler(s), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
 	l := s.httpL
 	if s.sqlTLS != nil {
 		c := s.sqlTLS.Clone()
