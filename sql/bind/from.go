@@ -101,6 +101,8 @@ func (q *query) fromEntry(n ast.Node, left []*item) (source, error) {
 		return q.joinExpr(n, left)
 	case *ast.RangeFunction:
 		return q.rangeFunction(n, left)
+	case *ast.RangeTableSample:
+		return q.rangeSample(n, left)
 	}
 	return source{}, unsupported(n, -1)
 }

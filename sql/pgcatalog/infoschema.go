@@ -162,6 +162,11 @@ func typeDetails(t types.Type) []col {
 		}
 		n := int64(t.Mod - 4)
 		return []col{intCol("character_maximum_length", n), intCol("character_octet_length", n*4)}
+	case types.BitOID, types.VarBitOID:
+		if t.Mod < 0 {
+			return nil
+		}
+		return []col{intCol("character_maximum_length", int64(t.Mod))}
 	case types.TextOID:
 		return []col{intCol("character_octet_length", 1<<30)}
 	case types.DateOID:

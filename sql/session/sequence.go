@@ -56,7 +56,11 @@ func (q *sequences) next(ctx context.Context, d *catalog.Sequence) (int64, error
 	b := q.block(key)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.last == b.end || time.Now().After(b.expires) {
+	usable, err := q.usable(ctx, b)
+	if err != nil {
+		return 0, err
+	}
+	if !usable {
 		n := int64(logged)
 		if d.Cache > n {
 			n = d.Cache
@@ -89,6 +93,24 @@ func (q *sequences) next(ctx context.Context, d *catalog.Sequence) (int64, error
 		return low, nil
 	}
 	return v, nil
+}
+
+// usable reports whether a block's next value may be given out. A node that is
+// alone need not give blocks up: nobody else can have moved the counter.
+func (q *sequences) usable(ctx context.Context, b *seqBlock) (bool, error) {
+	if b.last == b.end {
+		return false, nil
+	}
+	now := time.Now()
+	if !now.After(b.expires) {
+		return true, nil
+	}
+	others, err := q.srv.store.OtherNodes(ctx)
+	if err != nil || others {
+		return false, err
+	}
+	b.expires = now.Add(seqExpiry)
+	return true, nil
 }
 
 // last returns the value that was given out last, or nothing if there was none.

@@ -146,6 +146,7 @@ const (
 	CodeInvalidRecursion            = "42P19"
 	CodeInvalidForeignKey           = "42830"
 	CodeInvalidName                 = "42602"
+	CodeInvalidTablesampleArgument  = "2202H"
 	CodeNameTooLong                 = "42622"
 	CodeReservedName                = "42939"
 	CodeDatatypeMismatch            = "42804"
