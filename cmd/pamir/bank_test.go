@@ -177,13 +177,14 @@ func TestBankSurvivesKills(t *testing.T) {
 // progress waits until transfers commit again.
 func (b *bank) progress(when string) {
 	b.c.t.Helper()
-	from := b.commits.Load()
+	from, began := b.commits.Load(), time.Now()
 	b.c.eventually(20*time.Second, "commits "+when, func() error {
 		if b.commits.Load() < from+20 {
 			return fmt.Errorf("%d commits", b.commits.Load()-from)
 		}
 		return nil
 	})
+	b.c.t.Logf("commits %s: within %s", when, time.Since(began).Round(time.Millisecond))
 }
 
 // TestStopIsClean stops a single node under way and finds everything again.
