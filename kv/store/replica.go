@@ -70,6 +70,7 @@ var (
 
 func newReplica(s *Store, id ids.RangeID, self raftgroup.Member, st *state) *Replica {
 	r := &Replica{store: s, id: id, self: self}
+	r.load.at = time.Now()
 	start := s.cfg.Clock.Now()
 	if gs, ok, err := raftgroup.LoadState(s.cfg.Engine, id); err == nil && ok {
 		r.applied = gs.Members
@@ -218,7 +219,8 @@ type load struct {
 	reads, writes atomic.Int64
 
 	mu                    sync.Mutex
-	at                    time.Time
+	at                    time.Time // of the last look, of the replica's start before the first
+	looked                bool
 	lastReads, lastWrites int64
 	readRate, writeRate   float64
 }
@@ -235,21 +237,20 @@ func (l *load) count(ba *api.BatchRequest) {
 	}
 }
 
-// rates returns requests per second since the last call that was at least a
-// second ago, smoothed.
+// rates returns requests per second since the last look that was at least a
+// second ago, or since the start, smoothed.
 func (l *load) rates() (reads, writes float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if l.at.IsZero() {
-		l.at = now
-		return 0, 0
-	}
 	if d := now.Sub(l.at).Seconds(); d >= 1 {
 		r, w := l.reads.Load(), l.writes.Load()
-		l.readRate = (l.readRate + float64(r-l.lastReads)/d) / 2
-		l.writeRate = (l.writeRate + float64(w-l.lastWrites)/d) / 2
-		l.at, l.lastReads, l.lastWrites = now, r, w
+		read, write := float64(r-l.lastReads)/d, float64(w-l.lastWrites)/d
+		if l.looked {
+			read, write = (l.readRate+read)/2, (l.writeRate+write)/2
+		}
+		l.readRate, l.writeRate = read, write
+		l.at, l.looked, l.lastReads, l.lastWrites = now, true, r, w
 	}
 	return l.readRate, l.writeRate
 }
