@@ -402,9 +402,16 @@ func (w *writer) arbiters(oc *plan.OnConflict, n *ast.OnConflictClause) error {
 		}
 		want.columns[c.ID] = true
 	}
+	if n.Infer.WhereClause != nil {
+		e, err := w.inferredExpr(n.Infer.WhereClause)
+		if err != nil {
+			return err
+		}
+		want.where = expr.Conjuncts(nil, e)
+	}
 	for i := range w.table.Indexes {
 		x := &w.table.Indexes[i]
-		if unique(x) && w.matches(x, &want) && (x.Predicate == nil || n.Infer.WhereClause != nil) {
+		if unique(x) && w.matches(x, &want) && w.implies(want.where, x) {
 			oc.Arbiters = append(oc.Arbiters, x)
 		}
 	}
@@ -428,6 +435,7 @@ func (w *writer) deferrable(x *catalog.Index) bool {
 type inference struct {
 	columns map[catalog.ColumnID]bool
 	exprs   []expr.Expr // over the new row
+	where   []expr.Expr // conditions, likewise
 }
 
 // inferredExpr binds an expression of a conflict target.
@@ -471,4 +479,22 @@ func (w *writer) matches(x *catalog.Index, want *inference) bool {
 		}
 	}
 	return n == len(want.columns)
+}
+
+// implies reports whether an index has entries for all rows that meet some
+// conditions: its own are among them, word for word.
+func (w *writer) implies(conds []expr.Expr, x *catalog.Index) bool {
+	if x.Predicate == nil {
+		return true
+	}
+	for _, need := range expr.Conjuncts(nil, w.onRow(x.Predicate.Tree, w.m.Row)) {
+		found := false
+		for _, c := range conds {
+			found = found || equal(c, need)
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
 }
