@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"sort"
 	"time"
 
 	"github.com/pamirdb/pamir/kv/api"
@@ -137,16 +138,20 @@ func (a *answers) ranges(ctx context.Context) (any, error) {
 }
 
 // tablesIn names the first tables with keys in [start, end), and counts all.
+// relations are in the order of their numbers, which is that of their keys.
 func tablesIn(relations []server.Relation, start, end api.Key) (names []string, count int) {
+	from := sort.Search(len(relations), func(i int) bool {
+		_, past := keys.TableSpan(relations[i].ID)
+		return string(past) > string(start)
+	})
+	rest := relations[from:]
+	count = sort.Search(len(rest), func(i int) bool {
+		first, _ := keys.TableSpan(rest[i].ID)
+		return string(first) >= string(end)
+	})
 	names = []string{}
-	for _, t := range relations {
-		first, past := keys.TableSpan(t.ID)
-		if string(first) >= string(end) || string(past) <= string(start) {
-			continue
-		}
-		if count++; len(names) < maxTables {
-			names = append(names, t.Name)
-		}
+	for _, t := range rest[:min(count, maxTables)] {
+		names = append(names, t.Name)
 	}
 	return names, count
 }
