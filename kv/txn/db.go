@@ -111,8 +111,12 @@ func NewDB(cfg Config) *DB {
 	return d
 }
 
-// Close waits for the background work of finished transactions, a few seconds at
-// most: what is left, others find and finish.
+// closeWait is how long Close waits for what goes on in the background: long
+// enough where the ranges answer, short where they have gone.
+const closeWait = 400 * time.Millisecond
+
+// Close waits a moment for the background work of finished transactions: what is
+// left, others find and finish.
 func (d *DB) Close() {
 	done := make(chan struct{})
 	go func() { // ends with the work that it waits for, which Stop below cancels
@@ -120,7 +124,7 @@ func (d *DB) Close() {
 		d.work.Wait()
 		d.forgetAll(d.group.Context(), d.forgets.take())
 	}()
-	t := time.NewTimer(3 * time.Second)
+	t := time.NewTimer(closeWait)
 	defer t.Stop()
 	select {
 	case <-done:
