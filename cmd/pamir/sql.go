@@ -57,6 +57,9 @@ func sqlCommand() *cobra.Command {
 
 func (t shellTarget) connect(ctx context.Context) (*pgconn.PgConn, error) {
 	host, port := splitAddr(t.addr)
+	if port == "" {
+		return nil, fmt.Errorf("--host=%s: want HOST:PORT", t.addr)
+	}
 	cfg, err := pgconn.ParseConfig(fmt.Sprintf("host=%s port=%s user=%s dbname=%s sslmode=disable application_name=pamir_sql connect_timeout=10", host, port, t.user, t.database))
 	if err != nil {
 		return nil, err

@@ -51,6 +51,8 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"init", "--host=127.0.0.1:1"}, []string{"--certs-dir", "--insecure"}},
 		{[]string{"node", "decommission", "x", "--insecure"}, []string{`"x"`}},
 		{[]string{"sql", "--host=127.0.0.1:1"}, []string{"--certs-dir", "--insecure"}},
+		{[]string{"sql", "--insecure", "--host=elsewhere", "--execute=SELECT 1"}, []string{"--host=elsewhere", "HOST:PORT"}},
+		{[]string{"sql", "--insecure", "--host=127.0.0.1:1", "--execute=SELECT 1"}, []string{"127.0.0.1:1", "connection refused"}},
 		{[]string{"cert", "create-node"}, []string{"arg"}},
 	} {
 		c.refused(x.args, x.parts...)
