@@ -116,6 +116,9 @@ func (e *Env) alterCommand(t *catalog.Table, c *ast.AlterTableCmd) error {
 
 // alterColumn carries out the commands on one column.
 func (m *tableMaker) alterColumn(c *ast.AlterTableCmd) error {
+	if c.Name == "" {
+		return types.Errorf(types.CodeFeatureNotSupported, "this form of ALTER TABLE is not supported")
+	}
 	i := slices.IndexFunc(m.t.Columns, func(tc catalog.Column) bool { return tc.Name == c.Name && !tc.Hidden && tc.State.Readable() })
 	if i < 0 {
 		return types.Errorf(types.CodeUndefinedColumn, "column \"%s\" of relation \"%s\" does not exist", c.Name, m.t.Name)

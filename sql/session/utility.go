@@ -117,7 +117,7 @@ func (s *Session) runUtility(st *parse.Statement, w ResultWriter, formats []int1
 	if schemachange.Supports(st.Node) {
 		return s.ddl(st.Node, w)
 	}
-	return "", types.Errorf(types.CodeFeatureNotSupported, "%s is not supported", st.Node.Tag())
+	return "", types.Errorf(types.CodeFeatureNotSupported, "%s is not supported", statementName(st.Node))
 }
 
 // changeCatalog begins changing the catalog in the current transaction.
