@@ -70,7 +70,7 @@ func (e *Env) alterOther(s *ast.AlterTableStmt) error {
 		if c.Subtype != ast.AT_ChangeOwner {
 			return types.Errorf(types.CodeFeatureNotSupported, "this form of %s is not supported", alterTag(s.Objtype))
 		}
-		d, err := e.relation(rangeName(s.Relation), s.Relation.Location)
+		d, err := e.relation(rangeName(s.Relation), -1)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package schemachange
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -42,6 +43,10 @@ type pendingFK struct {
 func (e *Env) createTable(s *ast.CreateStmt) error {
 	n := rangeName(s.Relation)
 	sc, err := e.schemaFor(s.Relation)
+	var missing *types.Error
+	if errors.As(err, &missing) && missing.Code == types.CodeInvalidSchemaName {
+		return missing.At(position(s.Relation.Location))
+	}
 	if err != nil {
 		return err
 	}

@@ -61,9 +61,10 @@ func (e *Env) rename(s *ast.RenameStmt) error {
 		return renameTo(e, r, s.Newname)
 	case ast.OBJECT_TYPE:
 		if l, ok := s.Object.(*ast.List); ok {
-			t, ok := e.resolver().Type(splitName(stringList(l.Items)))
+			n := splitName(stringList(l.Items))
+			t, ok := e.resolver().Type(n)
 			if !ok {
-				return types.Errorf(types.CodeUndefinedObject, "type does not exist")
+				return types.Errorf(types.CodeUndefinedObject, "type \"%s\" does not exist", n)
 			}
 			return renameTo(e, t, s.Newname)
 		}
@@ -127,7 +128,7 @@ func (e *Env) renameRelation(s *ast.RenameStmt) error {
 
 // renamePart renames a column or constraint.
 func (e *Env) renamePart(s *ast.RenameStmt) error {
-	d, err := e.relation(rangeName(s.Relation), s.Relation.Location)
+	d, err := e.relation(rangeName(s.Relation), -1)
 	if err != nil {
 		if s.MissingOk {
 			e.notice("00000", "relation \"%s\" does not exist, skipping", rangeName(s.Relation))
@@ -226,9 +227,12 @@ func (e *Env) alterOwner(s *ast.AlterOwnerStmt) error {
 		return e.setOwner(sc, s.Newowner)
 	case ast.OBJECT_TYPE, ast.OBJECT_DOMAIN:
 		if l, ok := s.Object.(*ast.List); ok {
-			if t, ok := e.resolver().Type(splitName(stringList(l.Items))); ok {
-				return e.setOwner(t, s.Newowner)
+			n := splitName(stringList(l.Items))
+			t, ok := e.resolver().Type(n)
+			if !ok {
+				return types.Errorf(types.CodeUndefinedObject, "type \"%s\" does not exist", n)
 			}
+			return e.setOwner(t, s.Newowner)
 		}
 		return types.Errorf(types.CodeUndefinedObject, "type does not exist")
 	}
@@ -239,7 +243,7 @@ func (e *Env) alterSchema(s *ast.AlterObjectSchemaStmt) error {
 	if s.Relation == nil {
 		return types.Errorf(types.CodeFeatureNotSupported, "ALTER %s SET SCHEMA is not supported", objectName(s.ObjectType))
 	}
-	d, err := e.relation(rangeName(s.Relation), s.Relation.Location)
+	d, err := e.relation(rangeName(s.Relation), -1)
 	if err != nil {
 		return err
 	}

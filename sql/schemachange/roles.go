@@ -326,7 +326,7 @@ func (e *Env) grantTargets(s *ast.GrantStmt) ([]catalog.Descriptor, error) {
 	for _, n := range s.Objects {
 		switch x := n.(type) {
 		case *ast.RangeVar:
-			d, err := e.relation(rangeName(x), x.Location)
+			d, err := e.relation(rangeName(x), -1)
 			if err != nil {
 				return nil, err
 			}
