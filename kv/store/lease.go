@@ -46,9 +46,45 @@ func (r *Replica) CheckLease(ts hlc.Timestamp) (api.Lease, error) {
 	return s.lease, nil
 }
 
+// leaseAttempt is an acquisition that goes on, for all who wait for it.
+type leaseAttempt struct {
+	done chan struct{}
+	err  error // once done
+}
+
 // acquireLease makes this replica the leaseholder if it leads the group. Its
-// error says where to go instead, or that nobody can serve right now.
+// error says where to go instead, or that nobody can serve right now. Requests
+// that come at the same time share one attempt, which may take seconds, and no
+// one's end ends it for the others.
 func (r *Replica) acquireLease(ctx context.Context) error {
+	r.attemptMu.Lock()
+	a := r.attempt
+	if a == nil {
+		a = &leaseAttempt{done: make(chan struct{})}
+		r.attempt = a
+		started := r.store.tasks.Go("acquire lease", func(ctx context.Context) {
+			a.err = r.tryLease(ctx)
+			r.attemptMu.Lock()
+			r.attempt = nil
+			r.attemptMu.Unlock()
+			close(a.done)
+		})
+		if !started {
+			r.attempt = nil
+			r.attemptMu.Unlock()
+			return &api.UnavailableError{RangeID: r.id, Reason: "the node is stopping"}
+		}
+	}
+	r.attemptMu.Unlock()
+	select {
+	case <-a.done:
+		return a.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *Replica) tryLease(ctx context.Context) error {
 	r.leaseMu.Lock()
 	defer r.leaseMu.Unlock()
 	if _, err := r.CheckLease(hlc.Timestamp{}); err == nil {

@@ -57,6 +57,9 @@ type Replica struct {
 	// membership changes. Both are held across proposals, never by Apply.
 	leaseMu sync.Mutex
 	admin   sync.Mutex
+	// attempt is the acquisition of the lease that goes on, if one does.
+	attemptMu sync.Mutex
+	attempt   *leaseAttempt
 	// opened is held until group is set.
 	opened sync.WaitGroup
 	// leaderSince is when this replica became leader, in Unix nanoseconds.
