@@ -40,8 +40,12 @@ type Liveness struct {
 	// needed says that a lease depends on the record.
 	needed atomic.Bool
 
+	// turn is held by the heartbeat under way, which may take as long as its
+	// context lets it; own is its.
+	turn chan struct{}
+	own  liveRecord
+
 	mu     sync.Mutex
-	own    liveRecord
 	others map[ids.NodeID]api.Liveness
 	readAt time.Time
 }
@@ -56,7 +60,8 @@ type liveRecord struct {
 }
 
 func newLiveness(node ids.NodeID, clock *hlc.Clock, sender api.Sender, log *slog.Logger, counts func() (replicas, leases int)) *Liveness {
-	l := &Liveness{node: node, clock: clock, sender: sender, log: log, counts: counts, others: map[ids.NodeID]api.Liveness{}}
+	l := &Liveness{node: node, clock: clock, sender: sender, log: log, counts: counts,
+		turn: make(chan struct{}, 1), others: map[ids.NodeID]api.Liveness{}}
 	l.beat.Store(&beat{})
 	return l
 }
@@ -84,8 +89,12 @@ func (l *Liveness) ownEpoch(ctx context.Context) (int64, error) {
 // heartbeat extends this node's record. A process starts with a new epoch: leases
 // of its earlier life are over.
 func (l *Liveness) heartbeat(ctx context.Context) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	for range 5 {
 		if !l.own.exists {
 			if err := l.readOwn(ctx); err != nil {

@@ -72,6 +72,9 @@ type Config struct {
 type DB struct {
 	cfg   Config
 	group *stop.Group
+	// patience is how long the outcome of a commit is looked for.
+	patience context.Context
+	hurry    context.CancelFunc
 	// slots bounds background work; what finds none free runs on the caller's
 	// goroutine, which slows the caller down as it should.
 	slots chan struct{}
@@ -106,6 +109,7 @@ func NewDB(cfg Config) *DB {
 		cfg.Logger = slog.Default()
 	}
 	d := &DB{cfg: cfg, group: stop.New(context.Background()), slots: make(chan struct{}, maxBackground)}
+	d.patience, d.hurry = context.WithCancel(d.group.Context())
 	d.group.Go("txn heartbeats", d.heartbeatLoop)
 	d.group.Go("txn records", d.forgetLoop)
 	return d
@@ -132,7 +136,12 @@ func (d *DB) Close() {
 	}
 	d.group.Stop()
 	<-done
+	d.hurry()
 }
+
+// Hurry is for a node that is about to stop: commits whose outcome is not known
+// stop looking for it, and say so.
+func (d *DB) Hurry() { d.hurry() }
 
 // WaitIdle waits until no background work is left.
 func (d *DB) WaitIdle() {

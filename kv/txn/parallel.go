@@ -218,7 +218,7 @@ func isDefinite(err error) bool {
 // then the record is decided. It does not end with the client's context, for the
 // client needs the answer.
 func (t *Txn) recoverOutcome(m *api.TxnMeta, there []*pending, cause error) error {
-	ctx, cancel := context.WithTimeout(t.db.group.Context(), recoverTimeout)
+	ctx, cancel := context.WithTimeout(t.db.patience, recoverTimeout)
 	defer cancel()
 	for {
 		record, err := t.recoverOnce(ctx, m, there)

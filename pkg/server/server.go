@@ -420,6 +420,9 @@ func (s *Server) stop(ctx context.Context) error {
 	var errs []error
 	if s.pg != nil {
 		s.pg.Drain(dctx)
+		if l := s.layers.Load(); l != nil {
+			l.db.Hurry() // sessions that are still at it end now
+		}
 		errs = append(errs, s.pg.Close())
 	}
 	if l := s.layers.Load(); l != nil {
