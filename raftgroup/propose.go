@@ -6,6 +6,7 @@ import (
 	"errors"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -172,13 +173,31 @@ func endWith(f raft.ApplyFuture, dead chan struct{}) bool {
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
 		return false // an error that is known already
 	}
-	ch := v.Elem().FieldByName("ShutdownCh")
-	if !ch.IsValid() || !ch.CanSet() || ch.Type() != reflect.TypeOf(dead) {
+	at := shutdownField.Load()
+	if at == nil || at.of != v.Type() {
+		field, _ := v.Elem().Type().FieldByName("ShutdownCh")
+		at = &futureField{v.Type(), field.Index}
+		shutdownField.Store(at)
+	}
+	if at.index == nil {
+		return false
+	}
+	ch := v.Elem().FieldByIndex(at.index)
+	if !ch.CanSet() || ch.Type() != reflect.TypeOf(dead) {
 		return false
 	}
 	ch.Set(reflect.ValueOf(dead))
 	return true
 }
+
+// futureField is where futures of a type have their ShutdownCh: looking it up by
+// name takes as long as encoding an entry.
+type futureField struct {
+	of    reflect.Type
+	index []int
+}
+
+var shutdownField atomic.Pointer[futureField]
 
 var expired = func() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -48,6 +48,7 @@ func demoCommand() *cobra.Command {
 }
 
 func runDemo(ctx context.Context, cmd *cobra.Command, c server.Config, store string, count int, log *slog.Logger) (err error) {
+	holdBallast()
 	if count < 1 {
 		return errors.New("--nodes: at least one")
 	}

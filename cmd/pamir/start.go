@@ -66,6 +66,7 @@ func startSingleNodeCommand() *cobra.Command {
 
 // runNode serves until it is told to stop.
 func runNode(cmd *cobra.Command, c server.Config, level string) error {
+	holdBallast()
 	log, err := logger(level)
 	if err != nil {
 		return err

@@ -33,7 +33,6 @@ type Node struct {
 	// cluster is a string, set once known.
 	cluster  atomic.Value
 	handlers handlerTable
-	inflight sync.WaitGroup
 
 	mu struct {
 		sync.Mutex
@@ -308,5 +307,4 @@ func (n *Node) Close() {
 		c.close()
 	}
 	n.group.Stop()
-	n.inflight.Wait()
 }

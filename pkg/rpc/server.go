@@ -127,11 +127,7 @@ func (s *inbound) request(f frame) {
 	s.mu.Lock()
 	s.mu.cancels[f.id] = cancel
 	s.mu.Unlock()
-	s.n.inflight.Add(1)
-	// Not through the stop group: its bookkeeping would cost more than most
-	// requests. Close waits on inflight instead.
-	go func() {
-		defer s.n.inflight.Done()
+	started := s.n.group.Go("rpc request", func(context.Context) {
 		answer, err := h(ctx, s.from, f.payload)
 		s.mu.Lock()
 		delete(s.mu.cancels, f.id)
@@ -142,7 +138,10 @@ func (s *inbound) request(f frame) {
 			out = frame{kind: frameError, id: f.id, payload: []byte(err.Error())}
 		}
 		s.c.send(out)
-	}()
+	})
+	if !started {
+		cancel() // the connection is about to close
+	}
 }
 
 // stream serves a connection that turned into a stream.

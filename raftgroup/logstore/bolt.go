@@ -1,6 +1,7 @@
 package logstore
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"github.com/pamirdb/pamir/pkg/ids"
+	"github.com/pamirdb/pamir/pkg/stop"
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -23,7 +25,7 @@ type Options struct {
 	// default panics.
 	Fatal func(error)
 	// Segment is how many bytes of the journal move to the raft-boltdb file at a
-	// time, 8 MiB if it is 0.
+	// time, 32 MiB if it is 0.
 	Segment int64
 }
 
@@ -55,6 +57,8 @@ type boltDir struct {
 	j     *journal
 	fatal func(error)
 	write committer
+	// ahead runs the writes that leaders do not wait for.
+	ahead *stop.Group
 
 	mu    sync.Mutex
 	slots map[ids.RangeID]uint64
@@ -89,7 +93,7 @@ func OpenDir(path string, opts Options) (Dir, error) {
 	if err == nil {
 		err = syncDir(path)
 	}
-	d := &boltDir{j: j, fatal: opts.Fatal, slots: map[ids.RangeID]uint64{}}
+	d := &boltDir{j: j, fatal: opts.Fatal, slots: map[ids.RangeID]uint64{}, ahead: stop.New(context.Background())}
 	if err == nil {
 		d.write.store = j.write
 		err = d.loadSlots()
@@ -226,7 +230,7 @@ func (d *boltDir) Open(r ids.RangeID) (Store, error) {
 	}
 	return newStore(b, func(err error) {
 		d.fatal(fmt.Errorf("logstore: writing the log of %s: %w", r, err))
-	})
+	}, d.spawn)
 }
 
 // Remove implements Dir.
@@ -251,8 +255,18 @@ func (d *boltDir) Remove(r ids.RangeID) error {
 // Later implements Dir.
 func (d *boltDir) Later(f func()) bool { return d.write.later(f) }
 
+// spawn runs f, after Close by itself: the journal then answers that it is closed.
+func (d *boltDir) spawn(f func()) {
+	if !d.ahead.Go("raft log", func(context.Context) { f() }) {
+		f()
+	}
+}
+
 // Close implements Dir.
-func (d *boltDir) Close() error { return d.j.close() }
+func (d *boltDir) Close() error {
+	d.ahead.Stop()
+	return d.j.close()
+}
 
 // boltBackend is one group's part of the file.
 type boltBackend struct {

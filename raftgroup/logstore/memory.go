@@ -72,7 +72,7 @@ func (d *memoryDir) Open(r ids.RangeID) (Store, error) {
 		if !errors.Is(err, errCrashed) {
 			panic(err)
 		}
-	})
+	}, func(f func()) { go f() })
 }
 
 // Remove implements Dir.

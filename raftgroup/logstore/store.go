@@ -40,6 +40,8 @@ const (
 type store struct {
 	b     backend
 	fatal func(error)
+	// spawn runs a function in a goroutine.
+	spawn func(func())
 
 	mu          sync.RWMutex
 	first, last uint64
@@ -60,8 +62,8 @@ type store struct {
 	failed  error
 }
 
-func newStore(b backend, fatal func(error)) (*store, error) {
-	s := &store{b: b, fatal: fatal, values: map[string][]byte{}}
+func newStore(b backend, fatal func(error), spawn func(func())) (*store, error) {
+	s := &store{b: b, fatal: fatal, spawn: spawn, values: map[string][]byte{}}
 	s.moved = sync.NewCond(&s.mu)
 	var err error
 	s.first, s.last, err = b.bounds()
@@ -138,14 +140,14 @@ func (s *store) StoreLogs(logs []*raft.Log) error {
 	if hooks.Ahead != nil && hooks.Ahead() {
 		cuts := s.grow(logs)
 		s.ahead.Add(1)
-		go func() {
+		s.spawn(func() {
 			defer s.ahead.Done()
 			if err := done(); err != nil {
 				_ = s.fail(err)
 				return
 			}
 			s.written(last, cuts)
-		}()
+		})
 		return nil
 	}
 	if err := done(); err != nil {
