@@ -36,6 +36,9 @@ type Config struct {
 	Alive func(ids.NodeID) bool
 	// MaxFanOut bounds how many ranges one batch is sent to at once (0: 16).
 	MaxFanOut int
+	// Go starts a function that the sender waits for, best in a goroutine whose
+	// stack has grown already; it reports whether it did. Nil means a fresh one.
+	Go func(name string, f func(context.Context)) bool
 }
 
 // Router is an api.Sender that finds the ranges by itself: it ignores

@@ -35,8 +35,14 @@ type plan struct {
 	// limited lists requests that go range after range instead, since each
 	// answer decides whether the next range is asked.
 	limited []int
+	// byEntry finds a range's part once there are many.
 	byEntry map[*entry]*part
+	// single holds the pieces of requests that lie in one range.
+	single []piece
 }
+
+// fewParts is how many parts are as well looked through as hashed.
+const fewParts = 8
 
 // sendSplit sends a batch that does not lie in one range.
 func (r *Router) sendSplit(ctx context.Context, ba *api.BatchRequest) (*api.BatchResponse, error) {
@@ -75,7 +81,7 @@ func (r *Router) sendSplit(ctx context.Context, ba *api.BatchRequest) (*api.Batc
 }
 
 func (r *Router) plan(ctx context.Context, ba *api.BatchRequest) (*plan, error) {
-	p := &plan{pieces: make([][]piece, len(ba.Requests)), byEntry: map[*entry]*part{}}
+	p := &plan{pieces: make([][]piece, len(ba.Requests)), single: make([]piece, 0, len(ba.Requests))}
 	for i := range ba.Requests {
 		req := &ba.Requests[i]
 		e, err := r.locate(ctx, req.Key)
@@ -104,15 +110,38 @@ func (r *Router) plan(ctx context.Context, ba *api.BatchRequest) (*plan, error) 
 }
 
 func (p *plan) add(e *entry, i int, req *api.Request) {
-	to := p.byEntry[e]
-	if to == nil {
-		to = &part{e: e}
-		p.byEntry[e] = to
-		p.parts = append(p.parts, to)
+	to := p.part(e, len(p.pieces)-i)
+	at := piece{to, len(to.requests)}
+	if n := len(p.single); p.pieces[i] == nil && n < cap(p.single) {
+		p.single = append(p.single, at)
+		p.pieces[i] = p.single[n : n+1 : n+1]
+	} else {
+		p.pieces[i] = append(p.pieces[i], at)
 	}
-	p.pieces[i] = append(p.pieces[i], piece{to, len(to.requests)})
 	to.requests = append(to.requests, *req)
 	to.from = append(to.from, i)
+}
+
+// part returns a range's part; a new one has room for some of the requests that
+// are left.
+func (p *plan) part(e *entry, left int) *part {
+	for _, to := range p.parts[:min(len(p.parts), fewParts)] {
+		if to.e == e {
+			return to
+		}
+	}
+	if to := p.byEntry[e]; to != nil {
+		return to
+	}
+	room := min(left, fewParts)
+	to := &part{e: e, requests: make([]api.Request, 0, room), from: make([]int, 0, room)}
+	if p.parts = append(p.parts, to); len(p.parts) > fewParts {
+		if p.byEntry == nil {
+			p.byEntry = map[*entry]*part{}
+		}
+		p.byEntry[e] = to
+	}
+	return to
 }
 
 // eachRange calls f for each range that overlaps [start, end), in key order,
@@ -163,15 +192,22 @@ func (r *Router) sendParts(ctx context.Context, whole *api.BatchRequest, parts [
 	for i := range parts[:len(parts)-1] {
 		room <- struct{}{}
 		wg.Add(1)
-		go func() { // awaited below: no part outlives the call
+		r.spawn(func(context.Context) { // awaited below: no part outlives the call
 			defer wg.Done()
 			send(i)
 			<-room
-		}()
+		})
 	}
 	send(len(parts) - 1)
 	wg.Wait()
 	return firstError(parts)
+}
+
+// spawn runs f in another goroutine.
+func (r *Router) spawn(f func(context.Context)) {
+	if r.cfg.Go == nil || !r.cfg.Go("kv batch of a range", f) {
+		go f(context.Background())
+	}
 }
 
 // endOthers ends the waits for locks of the other parts, since one has failed.

@@ -62,7 +62,7 @@ func (s *Server) buildLayers(ctx context.Context, id identity, bootstrap bool) (
 		return nil, fmt.Errorf("opening the Raft groups: %w", err)
 	}
 	node := func() ids.NodeID { return id.Node }
-	l.router = route.New(route.Config{Local: l.store, Node: node, Peers: peers, Clock: s.clock, Lookup: meta.Lookup, Alive: l.store.Alive, FirstRange: func() (api.RangeDescriptor, bool) {
+	l.router = route.New(route.Config{Local: l.store, Node: node, Peers: peers, Clock: s.clock, Lookup: meta.Lookup, Alive: l.store.Alive, Go: s.tasks.Go, FirstRange: func() (api.RangeDescriptor, bool) {
 		d := l.store.FirstRange()
 		if d == nil {
 			d = s.registry.firstRange()

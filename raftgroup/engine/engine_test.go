@@ -86,6 +86,10 @@ func randomBatch(r *rand.Rand, step int) *Batch {
 			b.DeleteRange(key(n), key(n+r.Intn(60)))
 		case r.Intn(4) == 0:
 			b.Delete(key(n))
+		case r.Intn(15) == 0: // more tombstones in a row than a seek passes over at once
+			for j := range 3 * maxDead {
+				b.Delete(key(n + j))
+			}
 		case r.Intn(20) == 0:
 			b.Put(key(n), nil)
 		default:

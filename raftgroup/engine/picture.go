@@ -33,6 +33,61 @@ func seekLayer(l *layer, lower []byte) (item, bool) {
 	return got, ok
 }
 
+// maxDead is how many tombstones one turn of a seek passes over: as a rule there
+// is at most one, of a row's intent.
+const maxDead = 4
+
+// deadKeys are the tombstones that a seek has passed over, in key order.
+type deadKeys struct {
+	keys [maxDead][]byte
+	n    int
+	full bool // and it stopped at the last one
+}
+
+func (d *deadKeys) more() bool { return d.full }
+
+func (d *deadKeys) last() []byte { return d.keys[d.n-1] }
+
+func (d *deadKeys) has(key []byte) bool {
+	for _, k := range d.keys[:d.n] {
+		if bytes.Equal(k, key) {
+			return true
+		}
+	}
+	return false
+}
+
+// seekLive returns the first entry in [lower, upper) that is no tombstone, and
+// which tombstones lie before it. It gives up when there are too many.
+func seekLive(l *layer, lower, upper []byte, dead *deadKeys) (item, bool) {
+	if l.tree.Len() == 0 {
+		return item{}, false
+	}
+	it := probes.Get().(*btree.IterG[item])
+	it.Init(l.tree, false)
+	var got item
+	ok := it.Seek(item{key: lower})
+	for ok {
+		if got = it.Item(); !inSpan(got.key, upper) {
+			got, ok = item{}, false
+			break
+		}
+		if got.value != nil {
+			break
+		}
+		dead.keys[dead.n] = got.key
+		got = item{}
+		if dead.n++; dead.n == maxDead {
+			dead.full, ok = true, false
+			break
+		}
+		ok = it.Next()
+	}
+	it.Release()
+	probes.Put(it)
+	return got, ok
+}
+
 // inSpan reports whether key lies below upper; nil means no bound.
 func inSpan(key, upper []byte) bool { return upper == nil || bytes.Compare(key, upper) < 0 }
 
@@ -60,9 +115,9 @@ func (p *picture) getBelow(key []byte) (value []byte, mapped, ok bool) {
 // seekBelow returns the first live entry in [lower, upper) of the frozen tree and
 // the file, as the active layer's spans let them be seen.
 func (p *picture) seekBelow(lower, upper []byte) (k, v []byte, mapped, ok bool) {
+	bk, bv, bok := p.seekBase(lower, upper)
 	for {
 		f, fok := seekVisible(p.frozen, lower, p.active.spans)
-		bk, bv, bok := p.seekBase(lower, upper)
 		fok = fok && inSpan(f.key, upper)
 		if !fok {
 			return bk, bv, true, bok
@@ -74,6 +129,9 @@ func (p *picture) seekBelow(lower, upper []byte) (k, v []byte, mapped, ok bool) 
 			return f.key, f.value, false, true
 		}
 		lower = after(f.key)
+		if bok && bytes.Equal(bk, f.key) { // hidden by the tombstone
+			bk, bv, bok = p.seekBase(lower, upper)
+		}
 	}
 }
 

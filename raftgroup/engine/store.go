@@ -156,12 +156,12 @@ var noLayer = &layer{}
 func (s *store) SeekGE(lower, upper []byte) (key, value []byte, ok bool) {
 	for {
 		s.mu.RLock()
-		a, aok := seekLayer(s.pic.active, lower)
-		aok = aok && inSpan(a.key, upper)
+		var dead deadKeys
+		a, aok := seekLive(s.pic.active, lower, upper, &dead)
 		if s.pic.base == nil && s.pic.frozen == nil {
 			s.mu.RUnlock()
-			if aok && a.value == nil {
-				lower = after(a.key)
+			if dead.more() {
+				lower = after(dead.last())
 				continue
 			}
 			return a.key, a.value, aok
@@ -169,7 +169,14 @@ func (s *store) SeekGE(lower, upper []byte) (key, value []byte, ok bool) {
 		pic := s.below()
 		s.mu.RUnlock()
 		k, v, mapped, ok := pic.seekBelow(lower, upper)
-		if ok && (!aok || bytes.Compare(k, a.key) < 0) {
+		for ok && dead.has(k) {
+			k, v, mapped, ok = pic.seekBelow(after(k), upper)
+		}
+		limit := a.key
+		if dead.more() {
+			limit = dead.last()
+		}
+		if ok && (limit == nil || bytes.Compare(k, limit) < 0) {
 			if mapped {
 				k, v = copyPair(k, v)
 			}
@@ -177,10 +184,10 @@ func (s *store) SeekGE(lower, upper []byte) (key, value []byte, ok bool) {
 			return k, v, true
 		}
 		pic.base.unref()
-		if !aok || a.value != nil {
+		if !dead.more() {
 			return a.key, a.value, aok
 		}
-		lower = after(a.key)
+		lower = after(dead.last())
 	}
 }
 
