@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/pamirdb/pamir/kv"
@@ -112,6 +113,33 @@ func TestWriteAndRead(t *testing.T) {
 		must(t, tx.Commit(ctx))
 		t.Log(c.Ranges(), "ranges")
 	})
+}
+
+// A range splits between what its transaction wrote and the commit, which finds
+// that the half with the record is two ranges by now: nothing failed.
+func TestSplitBeforeCommit(t *testing.T) {
+	ctx := context.Background()
+	for _, apart := range []int{1, 15} { // all in the range that splits, or not
+		c := kvtest.NewCluster(kvtest.Options{Splits: []api.Key{key(0), key(10), key(20)}})
+		db := c.Node(1)
+		tx := begin(t, db, kv.TxnOptions{})
+		for _, k := range []int{2, 8, apart} {
+			put(t, tx, k, "v%d", k)
+			if got, want := get(t, tx, k), fmt.Sprintf("v%d", k); got != want {
+				t.Fatal(got)
+			}
+			// The router learns where everything is.
+			get(t, tx, k+1)
+		}
+		c.Split(key(5))
+		must(t, tx.Commit(ctx))
+		tx = begin(t, db, kv.TxnOptions{})
+		if got := scan(t, tx, 2, 20); !strings.Contains(got, "v2 ") || !strings.Contains(got, "v8 ") {
+			t.Fatal(got)
+		}
+		must(t, tx.Commit(ctx))
+		c.Close()
+	}
 }
 
 func TestInsertConflict(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pamirdb/pamir/kv"
 	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/kv/route"
 	"github.com/pamirdb/pamir/pkg/hlc"
 )
 
@@ -136,10 +137,12 @@ func (t *Txn) decide(ctx context.Context, b *kv.Batch, m *api.TxnMeta, there []*
 	return t.recoverOutcome(m, there, errors.Join(record.err, laid.err))
 }
 
-// again turns the news of a lock in the way into another try, which waits for it.
+// again turns the news of a lock in the way into another try, which waits for it,
+// and so that of a split of the anchor's range: then nothing of its half was sent.
 func again(err error) error {
 	var locked *api.LockUnavailableError
-	if errors.As(err, &locked) {
+	var spans *route.SpansRangesError
+	if errors.As(err, &locked) || errors.As(err, &spans) {
 		return &againError{}
 	}
 	return err
@@ -209,7 +212,8 @@ func isDefinite(err error) bool {
 	var deadlock *api.DeadlockError
 	var locked *api.LockUnavailableError
 	var again *againError
-	return errors.As(err, &again) || errors.As(err, &retry) || errors.As(err, &gone) || asCondition(err) != nil ||
+	var spans *route.SpansRangesError
+	return errors.As(err, &again) || errors.As(err, &spans) || errors.As(err, &retry) || errors.As(err, &gone) || asCondition(err) != nil ||
 		errors.As(err, &deadline) || errors.As(err, &deadlock) || errors.As(err, &locked)
 }
 
