@@ -308,11 +308,11 @@ func appendInFlight(b []byte, w *InFlightWrite) []byte {
 func readInFlight(d *decoder, w *InFlightWrite) { w.Key, w.Seq = d.bytes(), Seq(d.int32()) }
 
 func appendWaitEdge(b []byte, e *WaitEdge) []byte {
-	return appendTS(appendTxnID(appendTxnID(b, e.Waiter), e.Blocker), e.StartTS)
+	return appendInt(appendTS(appendTxnID(appendTxnID(b, e.Waiter), e.Blocker), e.StartTS), e.AgeNanos)
 }
 
 func readWaitEdge(d *decoder, e *WaitEdge) {
-	e.Waiter, e.Blocker, e.StartTS = d.txnID(), d.txnID(), d.ts()
+	e.Waiter, e.Blocker, e.StartTS, e.AgeNanos = d.txnID(), d.txnID(), d.ts(), d.int()
 }
 
 func appendAdminArgs(b []byte, a *AdminArgs) []byte {

@@ -217,6 +217,9 @@ type WaitEdge struct {
 	Waiter, Blocker ids.TxnID
 	// StartTS is the waiter's age.
 	StartTS hlc.Timestamp
+	// AgeNanos is for how long nobody has seen the waiter wait: what travels from
+	// node to node grows old on its way.
+	AgeNanos int64
 }
 
 // InFlightWrite is a write that a staging record depends on.

@@ -110,8 +110,12 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		return ""
 	case "edges":
 		for _, a := range d.CmdArgs {
+			if a.Key == "age" {
+				continue
+			}
 			from, to, _ := strings.Cut(a.Key, "->")
-			s.waits.AddRemote([]api.WaitEdge{{Waiter: s.txns[from].ID, Blocker: s.txns[to].ID, StartTS: s.txns[from].StartTS}})
+			s.waits.AddRemote([]api.WaitEdge{{Waiter: s.txns[from].ID, Blocker: s.txns[to].ID, StartTS: s.txns[from].StartTS,
+				AgeNanos: int64(time.Duration(num(d, "age")) * time.Millisecond)}})
 		}
 		return ""
 	case "leading-to":

@@ -69,9 +69,9 @@ type Waiter struct {
 	txn      api.TxnMeta
 	strength api.LockStrength
 	result   WaitResult
-	// cycle remembers a deadlock that was seen once through another node's
-	// edges, which may be stale.
-	cycle bool
+	// suspected is when a deadlock was first seen through edges of other nodes,
+	// which may be no more: see Waits.Check.
+	suspected time.Time
 }
 
 func newLockTable() *lockTable {

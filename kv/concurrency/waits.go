@@ -10,9 +10,10 @@ import (
 	"github.com/pamirdb/pamir/pkg/ids"
 )
 
-// edgeLife is how long an edge that another node told of counts. It is a little
-// more than the pause between two probes, which renew it.
-const edgeLife = 500 * time.Millisecond
+// edgeLife is for how long an edge that another node told of counts, from when it
+// was last seen there: the pauses between probes add up along a cycle over
+// several nodes.
+const edgeLife = 2 * time.Second
 
 // Waits is a node's graph of who waits for whom, over all its ranges, and of
 // what probes from other nodes told.
@@ -23,9 +24,11 @@ type Waits struct {
 }
 
 type remoteEdge struct {
-	start   hlc.Timestamp
-	expires time.Time
+	start hlc.Timestamp
+	seen  time.Time
 }
+
+func (e *remoteEdge) alive(now time.Time) bool { return now.Sub(e.seen) < edgeLife }
 
 // NewWaits returns an empty graph.
 func NewWaits() *Waits {
@@ -57,7 +60,8 @@ func (g *Waits) Remove(w *Waiter) {
 	g.local[w.txn.ID] = ws
 }
 
-// AddRemote enters edges that a probe brought.
+// AddRemote enters edges that a probe brought, with the age that they have: what
+// nodes tell each other again and again must not stay young by that.
 func (g *Waits) AddRemote(edges []api.WaitEdge) {
 	if len(edges) == 0 {
 		return
@@ -67,7 +71,7 @@ func (g *Waits) AddRemote(edges []api.WaitEdge) {
 	defer g.mu.Unlock()
 	for id, out := range g.remote {
 		for b, e := range out {
-			if now.After(e.expires) {
+			if !e.alive(now) {
 				delete(out, b)
 			}
 		}
@@ -79,7 +83,10 @@ func (g *Waits) AddRemote(edges []api.WaitEdge) {
 		if g.remote[e.Waiter] == nil {
 			g.remote[e.Waiter] = make(map[ids.TxnID]remoteEdge)
 		}
-		g.remote[e.Waiter][e.Blocker] = remoteEdge{e.StartTS, now.Add(edgeLife)}
+		seen := now.Add(-time.Duration(e.AgeNanos))
+		if old, ok := g.remote[e.Waiter][e.Blocker]; !ok || old.seen.Before(seen) {
+			g.remote[e.Waiter][e.Blocker] = remoteEdge{e.StartTS, seen}
+		}
 	}
 }
 
@@ -89,8 +96,9 @@ type edge struct {
 	remote bool
 }
 
-// edges returns what a transaction waits for. The mutex is held.
-func (g *Waits) edges(id ids.TxnID, now time.Time) []edge {
+// edges returns what a transaction waits for; of what other nodes told, only what
+// was seen there after a time. The mutex is held.
+func (g *Waits) edges(id ids.TxnID, now, after time.Time) []edge {
 	var out []edge
 	for _, w := range g.local[id] {
 		bs, _ := w.Blockers()
@@ -99,8 +107,9 @@ func (g *Waits) edges(id ids.TxnID, now time.Time) []edge {
 		}
 	}
 	for b, e := range g.remote[id] {
-		if now.Before(e.expires) {
-			out = append(out, edge{api.WaitEdge{Waiter: id, Blocker: b, StartTS: e.start}, true})
+		if e.alive(now) && e.seen.After(after) {
+			age := int64(max(0, now.Sub(e.seen)))
+			out = append(out, edge{api.WaitEdge{Waiter: id, Blocker: b, StartTS: e.start, AgeNanos: age}, true})
 		}
 	}
 	return out
@@ -113,7 +122,7 @@ func (g *Waits) LeadingTo(id ids.TxnID) []api.WaitEdge {
 	defer g.mu.Unlock()
 	into := make(map[ids.TxnID][]api.WaitEdge)
 	add := func(from ids.TxnID) {
-		for _, e := range g.edges(from, now) {
+		for _, e := range g.edges(from, now, time.Time{}) {
 			into[e.Blocker] = append(into[e.Blocker], e.WaitEdge)
 		}
 	}
@@ -142,13 +151,19 @@ func (g *Waits) LeadingTo(id ids.TxnID) []api.WaitEdge {
 // Check looks for a cycle through w's transaction. It reports whether w must
 // give way; a younger member that waits on this node is told itself, and one on
 // another node finds the cycle there.
+//
+// Edges of other nodes may be no more: a queue that moved with its range's lease
+// has another order, for one, and old and new edges look like a cycle. So a cycle
+// over nodes counts once all its edges have been seen after it was suspected.
 func (g *Waits) Check(w *Waiter) bool {
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	path := g.cycle(w.txn.ID, now)
+	path := g.cycle(w.txn.ID, now, w.suspected)
 	if path == nil {
-		w.cycle = false
+		if !w.suspected.IsZero() && g.cycle(w.txn.ID, now, time.Time{}) == nil {
+			w.suspected = time.Time{}
+		}
 		return false
 	}
 	remote := false
@@ -159,8 +174,8 @@ func (g *Waits) Check(w *Waiter) bool {
 			victim = e.WaitEdge
 		}
 	}
-	if remote && !w.cycle {
-		w.cycle = true
+	if remote && w.suspected.IsZero() {
+		w.suspected = now
 		return false
 	}
 	if victim.Waiter == w.txn.ID {
@@ -185,13 +200,14 @@ func younger(a, b api.WaitEdge) bool {
 	return bytes.Compare(a.Waiter[:], b.Waiter[:]) > 0
 }
 
-// cycle returns a path of edges from a transaction back to itself, or nil.
-func (g *Waits) cycle(id ids.TxnID, now time.Time) []edge {
+// cycle returns a path of edges from a transaction back to itself, or nil. Those of
+// other nodes count if they were seen there after a time.
+func (g *Waits) cycle(id ids.TxnID, now, after time.Time) []edge {
 	seen := make(map[ids.TxnID]bool)
 	var path []edge
 	var walk func(ids.TxnID) bool
 	walk = func(at ids.TxnID) bool {
-		for _, e := range g.edges(at, now) {
+		for _, e := range g.edges(at, now, after) {
 			if e.Blocker == id {
 				path = append(path, e)
 				return true
