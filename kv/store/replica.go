@@ -49,7 +49,8 @@ type Replica struct {
 	splits  []*splitTrigger
 	applied []raftgroup.Member
 
-	load load
+	load    load
+	traffic traffic
 	// writesSeen is the count of writes at the last collection of versions.
 	writesSeen atomic.Int64
 
@@ -204,7 +205,7 @@ func (r *Replica) serve(ctx context.Context, ba *api.BatchRequest) (*api.BatchRe
 			return br, err
 		}
 	}
-	r.load.count(ba)
+	r.count(ba)
 	br, err := eval.Execute(ctx, r, r.m, ba)
 	// A split may have moved the keys away while the batch waited.
 	if now := r.cur.Load(); now != s && now != nil && now.desc.Generation != s.desc.Generation && err != nil {
