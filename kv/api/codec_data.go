@@ -161,6 +161,20 @@ func DecodeLiveness(b []byte) (l Liveness, err error) {
 	return l, d.finish()
 }
 
+// AppendNodeLoad appends the encoding of l.
+func AppendNodeLoad(b []byte, l *NodeLoad) []byte {
+	return appendInt(appendNode(append(b, CodecVersion), &l.Node), l.CPUPermille)
+}
+
+// DecodeNodeLoad reads what AppendNodeLoad wrote. Further fields may follow: they
+// are a later program's.
+func DecodeNodeLoad(b []byte) (l NodeLoad, err error) {
+	d := newDecoder(b)
+	readNode(d, &l.Node)
+	l.CPUPermille = d.int()
+	return l, d.err
+}
+
 // AppendNodeDescriptor appends the encoding of n.
 func AppendNodeDescriptor(b []byte, n *NodeDescriptor) []byte {
 	b = appendNode(append(b, CodecVersion), &n.Node)

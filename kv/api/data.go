@@ -135,6 +135,14 @@ type Liveness struct {
 	Replicas, Leases int64
 }
 
+// NodeLoad is how busy a node is. It is written together with the node's liveness
+// record, but is one of its own: programs that do not know it yet read the other.
+type NodeLoad struct {
+	Node ids.NodeID
+	// CPUPermille is which part of its processors the node's process uses.
+	CPUPermille int64
+}
+
 // NodeDescriptor is a node's entry in the registry.
 type NodeDescriptor struct {
 	Node                       ids.NodeID

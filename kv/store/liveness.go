@@ -24,6 +24,9 @@ const (
 // LivenessKey is where a node's record is.
 func LivenessKey(n ids.NodeID) api.Key { return keys.System("liveness", uint64(n)) }
 
+// loadKey is where a node's load is: beside its record, written with it.
+func loadKey(n ids.NodeID) api.Key { return keys.System("load", uint64(n)) }
+
 // Liveness keeps this node's record alive and knows the other nodes'.
 type Liveness struct {
 	node   ids.NodeID
@@ -37,6 +40,7 @@ type Liveness struct {
 	draining atomic.Bool
 	// counts returns this node's replicas and leases.
 	counts func() (replicas, leases int)
+	cpu    *cpuLoad
 	// needed says that a lease depends on the record.
 	needed atomic.Bool
 
@@ -47,6 +51,7 @@ type Liveness struct {
 
 	mu     sync.Mutex
 	others map[ids.NodeID]api.Liveness
+	loads  map[ids.NodeID]api.NodeLoad
 	readAt time.Time
 }
 
@@ -59,8 +64,8 @@ type liveRecord struct {
 	exists  bool
 }
 
-func newLiveness(node ids.NodeID, clock *hlc.Clock, sender api.Sender, log *slog.Logger, counts func() (replicas, leases int)) *Liveness {
-	l := &Liveness{node: node, clock: clock, sender: sender, log: log, counts: counts,
+func newLiveness(node ids.NodeID, clock *hlc.Clock, sender api.Sender, log *slog.Logger, counts func() (replicas, leases int), cpu *cpuLoad) *Liveness {
+	l := &Liveness{node: node, clock: clock, sender: sender, log: log, counts: counts, cpu: cpu,
 		turn: make(chan struct{}, 1), others: map[ids.NodeID]api.Liveness{}}
 	l.beat.Store(&beat{})
 	return l
@@ -112,8 +117,11 @@ func (l *Liveness) heartbeat(ctx context.Context) error {
 		next.Draining = next.Draining || l.draining.Load()
 		replicas, leases := l.counts()
 		next.Replicas, next.Leases = int64(replicas), int64(leases)
+		l.cpu.sample(time.Now())
+		_, cpu := l.cpu.load()
+		load := api.NodeLoad{Node: l.node, CPUPermille: int64(1000 * cpu)}
 		next.Expiration = l.clock.Now().Add(livenessDuration)
-		ok, err := l.write(ctx, &l.own, next)
+		ok, err := l.write(ctx, &l.own, next, api.Request{Kind: api.Put, Key: loadKey(l.node), Value: api.AppendNodeLoad(nil, &load)})
 		if err != nil {
 			l.own.exists = false // unknown: read it again
 			return err
@@ -151,11 +159,12 @@ func (l *Liveness) read(ctx context.Context, n ids.NodeID) (liveRecord, error) {
 	return liveRecord{Liveness: lv, version: r.VersionTS, exists: true}, err
 }
 
-// write replaces a record if it is still the one that was read.
-func (l *Liveness) write(ctx context.Context, rec *liveRecord, next api.Liveness) (ok bool, err error) {
+// write replaces a record if it is still the one that was read, and does what goes
+// with it.
+func (l *Liveness) write(ctx context.Context, rec *liveRecord, next api.Liveness, with ...api.Request) (ok bool, err error) {
 	put := api.Request{Kind: api.Put, Key: LivenessKey(next.Node), Value: api.AppendLiveness(nil, &next),
 		Expect: api.Expect{Kind: api.ExpectVersion, Version: rec.version}}
-	br, err := l.sender.Send(ctx, &api.BatchRequest{Requests: []api.Request{put}})
+	br, err := l.sender.Send(ctx, &api.BatchRequest{Requests: append([]api.Request{put}, with...)})
 	var stale *api.RetryError
 	switch {
 	case errors.As(err, &stale):
@@ -210,11 +219,13 @@ func (l *Liveness) All(ctx context.Context) (map[ids.NodeID]api.Liveness, error)
 	}
 	l.mu.Unlock()
 	start, end := keys.SystemSpan("liveness")
-	br, err := l.sender.Send(ctx, &api.BatchRequest{Requests: []api.Request{{Kind: api.Scan, Key: start, End: end}}})
+	loadStart, loadEnd := keys.SystemSpan("load")
+	br, err := l.sender.Send(ctx, &api.BatchRequest{Requests: []api.Request{
+		{Kind: api.Scan, Key: start, End: end}, {Kind: api.Scan, Key: loadStart, End: loadEnd}}})
 	if err != nil {
 		return nil, err
 	}
-	all := map[ids.NodeID]api.Liveness{}
+	all, loads := map[ids.NodeID]api.Liveness{}, map[ids.NodeID]api.NodeLoad{}
 	for _, kv := range br.Responses[0].KVs {
 		lv, err := api.DecodeLiveness(kv.Value)
 		if err != nil {
@@ -222,10 +233,23 @@ func (l *Liveness) All(ctx context.Context) (map[ids.NodeID]api.Liveness, error)
 		}
 		all[lv.Node] = lv
 	}
+	for _, kv := range br.Responses[1].KVs {
+		if ld, err := api.DecodeNodeLoad(kv.Value); err == nil {
+			loads[ld.Node] = ld
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.others, l.readAt = all, time.Now()
+	l.others, l.loads, l.readAt = all, loads, time.Now()
 	return all, nil
+}
+
+// CPULoad returns how busy a node said it was when All last read its records, from
+// 0 to 1; zero if it did not say.
+func (l *Liveness) CPULoad(n ids.NodeID) float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return float64(l.loads[n].CPUPermille) / 1000
 }
 
 // IsLive reports whether a record says that its node is alive now.

@@ -31,6 +31,9 @@ type Config struct {
 	Sender    api.Sender
 	Evaluator api.Evaluator
 	Logger    *slog.Logger
+	// CPU returns the CPU time that this process has used. Nil means that nobody
+	// knows: the node counts as idle.
+	CPU func() time.Duration
 }
 
 // Ranges that every cluster starts with.
@@ -47,6 +50,7 @@ type Store struct {
 	log   *slog.Logger
 	waits *concurrency.Waits
 	live  *Liveness
+	cpu   cpuLoad
 	known acquaintances
 	tasks *stop.Group
 	// startNanos is the wall clock when this process's store started.
@@ -72,7 +76,8 @@ func New(cfg Config) *Store {
 	}
 	s := &Store{cfg: cfg, log: cfg.Logger, waits: concurrency.NewWaits(), tasks: stop.New(context.Background()),
 		startNanos: cfg.Clock.PhysicalNanos()}
-	s.live = newLiveness(cfg.Node, cfg.Clock, cfg.Sender, cfg.Logger, s.Counts)
+	s.cpu.used = cfg.CPU
+	s.live = newLiveness(cfg.Node, cfg.Clock, cfg.Sender, cfg.Logger, s.Counts, &s.cpu)
 	s.known.nodes = map[ids.NodeID]*acquaintance{}
 	s.mu.opening = map[ids.RangeID]bool{}
 	s.mu.expected = map[ids.RangeID]bool{}

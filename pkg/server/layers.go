@@ -54,7 +54,7 @@ func (s *Server) buildLayers(ctx context.Context, id identity, bootstrap bool) (
 	}
 	l := &layers{}
 	sender, evaluator := &lateSender{}, scan.NewEvaluator()
-	l.store = store.New(store.Config{Node: id.Node, Engine: s.engine, Clock: s.clock, Peers: peers, Sender: sender, Evaluator: evaluator, Logger: s.log})
+	l.store = store.New(store.Config{Node: id.Node, Engine: s.engine, Clock: s.clock, Peers: peers, Sender: sender, Evaluator: evaluator, Logger: s.log, CPU: cpuTime})
 	var err error
 	l.host, err = raftgroup.NewHost(raftgroup.Options{Node: id.Node, Engine: s.engine, Peers: peers, LogDir: s.raftDir(), Logger: s.log,
 		Unknown: l.store.HandleUnknown, Fatal: s.fatal})
