@@ -18,6 +18,8 @@ type Node struct {
 	Draining, Decommissioning bool
 	Locality                  string
 	Replicas, Leases          int
+	// CPU is which part of its processors the node uses, from 0 to 1.
+	CPU float64
 }
 
 // Picture is what a decision is made from.
@@ -51,12 +53,14 @@ type Action struct {
 	Add, Remove, Transfer ids.NodeID
 	// Spread says that the range would be whole without the change.
 	Spread bool
+	// Follow says that the lease follows the workload.
+	Follow bool
 	Why    string
 }
 
 // Decide returns the next change that a range needs, from the point of view of
 // its leaseholder self.
-func Decide(p *Picture, d *api.RangeDescriptor, self ids.NodeID) (Action, bool) {
+func Decide(p *Picture, d *api.RangeDescriptor, self ids.NodeID, u *Use) (Action, bool) {
 	for _, r := range d.Replicas {
 		if r.Type != api.Learner {
 			continue
@@ -87,10 +91,13 @@ func Decide(p *Picture, d *api.RangeDescriptor, self ids.NodeID) (Action, bool) 
 			return p.remove(n, d, self, "the range has more replicas than it should")
 		}
 	}
+	if a, ok := p.followWorkload(d, self, u); ok {
+		return a, true
+	}
 	if a, ok := p.moveReplica(d, target, found); ok {
 		return a, true
 	}
-	return p.moveLease(d, self)
+	return p.moveLease(d, self, u)
 }
 
 // want is how many voters a range should have: an odd number, for an even one
@@ -293,11 +300,12 @@ func (p *Picture) moveReplica(d *api.RangeDescriptor, target ids.NodeID, found b
 	return Action{Add: to.ID, Spread: true, Why: "replicas are spread unevenly"}, to.ID != 0
 }
 
-// moveLease moves the lease where that makes the spread of leases better.
-func (p *Picture) moveLease(d *api.RangeDescriptor, self ids.NodeID) (Action, bool) {
+// moveLease moves the lease where that makes the spread of leases better, unless
+// the workload keeps it.
+func (p *Picture) moveLease(d *api.RangeDescriptor, self ids.NodeID, u *Use) (Action, bool) {
 	me, ok := p.node(self)
 	to, has := p.fewestLeases(d, self)
-	if !ok || !has || me.Leases-to.Leases < margin(me.Leases, to.Leases) || float64(me.Leases)-p.mean(leasesOf) < 1 {
+	if !ok || !has || me.Leases-to.Leases < margin(me.Leases, to.Leases) || float64(me.Leases)-p.mean(leasesOf) < 1 || p.keeps(d, &me, &to, u) {
 		return Action{}, false
 	}
 	return Action{Transfer: to.ID, Spread: true, Why: "leases are spread unevenly"}, true

@@ -18,19 +18,21 @@ type world struct {
 	ranges []*imagined
 	// told are the counts that decisions see, a turn old.
 	told []Node
+	work workload
 }
 
 type imagined struct {
 	desc   api.RangeDescriptor
 	holder ids.NodeID
+	use    usage
 }
 
 func newWorld(t *testing.T, ranges int) *world {
-	w := &world{t: t, rng: rand.New(rand.NewPCG(7, 7))}
+	w := &world{t: t, rng: rand.New(rand.NewPCG(7, 7)), work: newWorkload()}
 	w.join("region=r0,zone=z0")
 	for i := range ranges {
 		d := api.RangeDescriptor{RangeID: ids.RangeID(i + 1), Replicas: []api.ReplicaDescriptor{{Node: 1, Replica: 1}}, NextReplica: 2}
-		w.ranges = append(w.ranges, &imagined{d, 1})
+		w.ranges = append(w.ranges, &imagined{desc: d, holder: 1})
 	}
 	return w
 }
@@ -55,6 +57,7 @@ func (w *world) count() {
 // and returns how many changes were made.
 func (w *world) turn() int {
 	w.count()
+	w.run()
 	w.told = append(w.told[:0], w.nodes...)
 	changes := 0
 	for _, n := range w.nodes {
@@ -62,14 +65,15 @@ func (w *world) turn() int {
 			continue
 		}
 		p := &Picture{Nodes: append([]Node(nil), w.told...), Replicas: 3}
+		p.Nodes[n.ID-1].CPU = w.work.cpu[n.ID].now
 		repairs, spread := 0, p.Budget(n.ID)
 		for _, i := range w.rng.Perm(len(w.ranges)) {
 			r := w.ranges[i]
 			if r.holder != n.ID {
 				continue
 			}
-			a, ok := Decide(p, &r.desc, n.ID)
-			if !ok || a.Spread && spread == 0 || repairs == 20*maxChanges {
+			a, ok := Decide(p, &r.desc, n.ID, w.used(r))
+			if !ok || a.Spread && spread == 0 || repairs == 20*maxChanges || a.Follow && !w.mayFollow(p, r, n.ID, a.Transfer) {
 				continue
 			}
 			if a.Spread {
@@ -92,7 +96,7 @@ func (w *world) apply(r *imagined, a Action) {
 		if x, ok := d.Replica(a.Transfer); !ok || x.Type != api.Voter || !w.nodes[a.Transfer-1].Live {
 			w.t.Fatalf("lease of %s to %s", d.RangeID, a.Transfer)
 		}
-		r.holder = a.Transfer
+		w.moved(r, a)
 	case a.Add != 0:
 		if _, has := d.Replica(a.Add); has || !w.nodes[a.Add-1].takes() {
 			w.t.Fatalf("replica of %s on %s: %s", d.RangeID, a.Add, a.Why)

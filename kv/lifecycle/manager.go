@@ -69,6 +69,11 @@ type Manager struct {
 	// renewAt: counts are about a second old, so more at a time would overshoot.
 	budget  int
 	renewAt time.Time
+	// followAt is when the next lease may follow its workload; followed holds the
+	// ranges whose leases did; follows counts them.
+	followAt time.Time
+	followed map[ids.RangeID]followed
+	follows  int64
 }
 
 type pause struct {
@@ -85,7 +90,7 @@ func New(cfg Config) *Manager {
 		cfg.DeadAfter = DefaultDeadAfter
 	}
 	return &Manager{cfg: cfg, tasks: stop.New(context.Background()), wake: make(chan struct{}, 1), lastGC: map[ids.RangeID]time.Time{},
-		changing: map[ids.RangeID]bool{}, paused: map[ids.RangeID]pause{}}
+		changing: map[ids.RangeID]bool{}, paused: map[ids.RangeID]pause{}, followed: map[ids.RangeID]followed{}}
 }
 
 // Start runs the loop until Close.
@@ -157,16 +162,52 @@ func (m *Manager) consider(p *Picture, r *store.Replica) bool {
 	if p == nil {
 		return true
 	}
-	a, ok := Decide(p, r.Desc(), m.cfg.Node)
-	if !ok || a.Spread && m.budget == 0 {
+	u := Use{Traffic: r.Traffic(), Hold: m.followed[id].hold}
+	a, ok := Decide(p, r.Desc(), m.cfg.Node, &u)
+	if !ok || a.Spread && m.budget == 0 || a.Follow && time.Now().Before(m.followAt) {
 		return true
 	}
-	if a.Spread {
+	switch {
+	case a.Spread:
 		m.budget--
+	case a.Follow:
+		// Until this one has moved no other does.
+		m.followAt = time.Now().Add(opTimeout)
 	}
+	pause := p.followPause(a.Transfer)
 	p.Expect(a, m.cfg.Node)
-	m.start(r, func(ctx context.Context) error { return m.act(ctx, r, a) })
+	m.start(r, func(ctx context.Context) error {
+		err := m.act(ctx, r, a)
+		if a.Follow {
+			m.noteFollow(id, pause, err == nil)
+		}
+		return err
+	})
 	return true
+}
+
+// noteFollow takes note of a lease that was sent after its workload.
+func (m *Manager) noteFollow(id ids.RangeID, pause time.Duration, moved bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	m.followAt = now.Add(pause)
+	for r, f := range m.followed {
+		if r != id && f.forgotten(now) {
+			delete(m.followed, r)
+		}
+	}
+	if moved {
+		m.follows++
+		m.followed[id] = m.followed[id].again(now)
+	}
+}
+
+// Follows returns how many leases this node has sent after their workload.
+func (m *Manager) Follows() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.follows
 }
 
 // start runs a change of a range; the caller holds mu.
@@ -218,9 +259,10 @@ func (m *Manager) picture(ctx context.Context) (*Picture, error) {
 		n := Node{ID: d.Node, Locality: d.Locality, Draining: r.Draining, Decommissioning: r.Decommissioning, Live: known && live.IsLive(r)}
 		// A node that has not written its record yet has just joined.
 		n.Dead = known && time.Since(r.Expiration.Time()) > m.cfg.DeadAfter
-		n.Replicas, n.Leases = int(r.Replicas), int(r.Leases)
+		n.Replicas, n.Leases, n.CPU = int(r.Replicas), int(r.Leases), live.CPULoad(d.Node)
 		if d.Node == m.cfg.Node {
 			n.Replicas, n.Leases = m.cfg.Store.Counts()
+			n.CPU = m.cfg.Store.CPULoad()
 		}
 		p.Nodes = append(p.Nodes, n)
 	}
@@ -242,6 +284,10 @@ func (m *Manager) act(ctx context.Context, r *store.Replica, a Action) error {
 	ba.RangeID = r.RangeID()
 	_, err := m.cfg.Store.Send(ctx, ba)
 	attrs := []any{"range", r.RangeID(), "add", a.Add, "remove", a.Remove, "transfer", a.Transfer, "why", a.Why}
+	if a.Follow && err == nil {
+		m.cfg.Logger.Info("moved a lease", "range", r.RangeID(), "to", a.Transfer, "why", a.Why)
+		return nil
+	}
 	if err != nil {
 		m.cfg.Logger.Debug("range not changed", append(attrs, "err", err)...)
 		return err

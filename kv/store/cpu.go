@@ -15,7 +15,8 @@ const (
 	cpuMemory   = 15 * time.Second
 )
 
-// cpuLoad is how much of its processors this process uses, from 0 to 1.
+// cpuLoad is how much of its processors this process uses, from 0 to 1. Nodes that
+// share a process each see all of it.
 type cpuLoad struct {
 	// used returns the CPU time that the process has used; nil if nobody knows.
 	used func() time.Duration

@@ -25,6 +25,8 @@ type Counters struct {
 	Redirects    int64 `json:"redirects"`
 	Ranges       int64 `json:"ranges"`
 	Leases       int64 `json:"leases"`
+	LeaseFollows int64 `json:"leaseFollows"`
+	CPUPermille  int64 `json:"cpuPermille"`
 	OverlayBytes int64 `json:"overlayBytes"`
 	FileBytes    int64 `json:"fileBytes"`
 	Flushes      int64 `json:"flushes"`
@@ -66,6 +68,8 @@ func (c Counters) Metrics() []Metric {
 		counter("route_redirects_total", "Batches that went to the wrong place first.", c.Redirects),
 		gauge("store_replicas", "Replicas on this node.", c.Ranges),
 		gauge("store_leases", "Ranges that this node serves.", c.Leases),
+		counter("lifecycle_lease_follows_total", "Leases that this node sent to where their workload comes from.", c.LeaseFollows),
+		gauge("node_cpu_permille", "Which part of its processors the process uses, as placing leases sees it.", c.CPUPermille),
 		gauge("engine_overlay_bytes", "Bytes applied and not flushed yet.", c.OverlayBytes),
 		gauge("engine_file_bytes", "Size of the state file.", c.FileBytes),
 		counter("engine_flushes_total", "Flushes of the overlay.", c.Flushes),
@@ -80,6 +84,7 @@ func (s *Server) Counters() Counters {
 	}
 	t, r, e := l.db.Stats(), l.router.Stats(), s.engine.Stats()
 	c := Counters{Sessions: int64(s.pg.Conns()), Commits: t.Committed, OnePhase: t.OnePhase, Parallel: t.Parallel, Rollbacks: t.RolledBack,
+		LeaseFollows: l.lifecycle.Follows(), CPUPermille: int64(1000 * l.store.CPULoad()),
 		Refreshes: t.Refreshes, RPCs: r.RPCs, Redirects: r.Redirects, OverlayBytes: e.OverlayBytes, FileBytes: e.FileBytes, Flushes: e.Flushes}
 	for _, st := range l.sql.Statements() {
 		switch verb(st.Query) {
