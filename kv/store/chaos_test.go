@@ -23,14 +23,18 @@ type bank struct {
 	c        *testCluster
 	accounts int
 	workers  []*worker
-	stop     atomic.Bool
-	wg       sync.WaitGroup
+	// pause is what a worker does between transfers.
+	pause time.Duration
+	stop  atomic.Bool
+	wg    sync.WaitGroup
 }
 
 type worker struct {
 	id        int
 	acked     atomic.Int64
 	ambiguous atomic.Int64
+	// slowest is the longest that a transfer took; the worker's own until it ends.
+	slowest time.Duration
 }
 
 const startBalance = 100
@@ -85,10 +89,13 @@ func (b *bank) run(nodes []*node, perNode int) {
 				defer b.wg.Done()
 				rng := rand.New(rand.NewPCG(uint64(w.id), 1))
 				for !b.stop.Load() {
+					time.Sleep(b.pause)
 					ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 					from := rng.IntN(b.accounts)
+					began := time.Now()
 					err := b.transfer(ctx, n, w, from, (from+1+rng.IntN(b.accounts-1))%b.accounts)
 					cancel()
+					w.slowest = max(w.slowest, time.Since(began))
 					var amb *api.AmbiguousError
 					switch {
 					case err == nil:
