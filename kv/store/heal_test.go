@@ -118,8 +118,8 @@ func TestClusterHeals(t *testing.T) {
 	b.run(c.nodes, 2)
 	join(1)
 	third := join(2)
-	c.await("replicated", 20*time.Second, c.replicasOn(first, 1, 2, 3))
-	c.await("leases spread", 15*time.Second, func(context.Context) (string, bool) {
+	c.await("replicated", time.Minute, c.replicasOn(first, 1, 2, 3))
+	c.await("leases spread", time.Minute, func(context.Context) (string, bool) {
 		for _, n := range c.nodes {
 			if _, leases := n.store.Counts(); leases < 1 {
 				return n.id.String() + " has no lease", false
@@ -129,9 +129,9 @@ func TestClusterHeals(t *testing.T) {
 	})
 	third.stop()
 	join(3)
-	c.await("healed", 30*time.Second, c.replicasOn(first, 1, 2, 4))
+	c.await("healed", time.Minute, c.replicasOn(first, 1, 2, 4))
 	third = join(2)
-	c.await("tidied up", 20*time.Second, func(context.Context) (string, bool) {
+	c.await("tidied up", time.Minute, func(context.Context) (string, bool) {
 		replicas, _ := third.store.Counts()
 		return "replicas are left", replicas == 0
 	})
