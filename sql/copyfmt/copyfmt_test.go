@@ -64,6 +64,21 @@ func TestRead(t *testing.T) {
 		{o: semi, data: "nil;b\\;c\n", want: "<null>|b;c;"},
 		{o: Text(), data: "a\n", code: "22P04"},
 		{o: Text(), data: "a\tb\tc\n", code: "22P04"},
+		{o: Text(), data: "a\tb\rc\td\r", want: "a|b;c|d;"},
+		{o: Text(), data: "a\tb\nc\td\re\n", code: "22P04"},
+		{o: Text(), data: "a\tb\rc\td\n", code: "22P04"},
+		{o: Text(), data: "a\tb\r\nc\td\n", code: "22P04"},
+		{o: Text(), data: "a\tb\r\nc\td\re\r\n", code: "22P04"},
+		{o: Text(), data: "a\tb\nc\td\\\re\n", want: "a|b;c|d\re;"},
+		{o: Text(), data: "a\t\xff\n", code: "22021"},
+		{o: Text(), data: "a\tb\x00c\n", code: "22021"},
+		{o: Text(), data: "a\t\\x00\n", code: "22021"},
+		{o: Text(), data: "a\t\\377\n", code: "22021"},
+		{o: Text(), data: "a\t\\xc3\\251\n", want: "a|é;"},
+		{o: CSV(), data: "a,\xe9\n", code: "22021"},
+		{o: CSV(), data: "a,\"b\r\n\"\nc,d\n", want: "a|b\r\n;c|d;"},
+		{o: CSV(), data: "a,\"b\n\"\r\nc,d\r\n", want: "a|b\n;c|d;"},
+		{o: CSV(), data: "a,b\nc,d\re\n", code: "22P04"},
 		{o: CSV(), data: "a,\"b,\"\"c\"\"\n d\"\n,\"\"\n", want: "a|b,\"c\"\n d;<null>|;"},
 		{o: CSV(), data: "a,\n", want: "a|<null>;"},
 		{o: CSV(), data: "a,b\"c\"d\n", want: "a|bcd;"},
@@ -84,6 +99,22 @@ func TestRead(t *testing.T) {
 		if code != c.code || (code == "" && got != c.want) {
 			t.Errorf("%q: %q %v, want %q %s", c.data, got, err, c.want, c.code)
 		}
+	}
+}
+
+// TestLines: a row's line is that of its end, and a row that comes in many pieces
+// is looked at once.
+func TestLines(t *testing.T) {
+	r := NewReader(strings.NewReader("a,\"b\nc\nd\"\ne,f\n"), CSV(), []string{"c1", "c2"})
+	for _, want := range []int{3, 4} {
+		if _, err := r.Read(); err != nil || r.Line() != want {
+			t.Errorf("line %d, %v; want %d", r.Line(), err, want)
+		}
+	}
+	long := "a\t" + strings.Repeat("x", 4<<20) + "\n"
+	r = NewReader(iotest.OneByteReader(strings.NewReader(long)), Text(), []string{"c1", "c2"})
+	if row, err := r.Read(); err != nil || len(row[1].Text) != 4<<20 {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -6,8 +6,9 @@ import (
 	"github.com/pamirdb/pamir/sql/types"
 )
 
-// MaxRowBytes bounds one row's text.
-const MaxRowBytes = 1 << 30
+// MaxRowBytes bounds one row's text, and with it what a client that sends no
+// line end makes a node hold.
+const MaxRowBytes = 128 << 20
 
 // Options are COPY's; the zero value is not usable, see Text and CSV.
 type Options struct {

@@ -19,6 +19,7 @@ type Reader struct {
 	buf        []byte
 	start, end int
 	eof        bool
+	ending     ending
 	line       int
 	begun      bool
 	fields     []Field
@@ -65,7 +66,7 @@ func (r *Reader) Read() ([]Field, error) {
 	return fields, nil
 }
 
-func (r *Reader) bad(msg string) error {
+func (r *Reader) bad(msg string) *types.Error {
 	return &types.Error{Code: types.CodeBadCopyFileFormat, Message: msg}
 }
 
@@ -92,6 +93,7 @@ func (r *Reader) header() error {
 func (r *Reader) row() ([]Field, error) {
 	line, err := r.next()
 	if err != nil {
+		r.text = nil // there is no such row
 		return nil, err
 	}
 	r.fields, r.scratch, r.text = r.fields[:0], r.scratch[:0], line
@@ -101,91 +103,7 @@ func (r *Reader) row() ([]Field, error) {
 	if r.o.CSV {
 		return r.splitCSV(line)
 	}
-	return r.splitText(line), nil
-}
-
-// next returns the bytes of one row without its line end.
-func (r *Reader) next() ([]byte, error) {
-	scanned, quoted := 0, false
-	for {
-		for window := r.buf[r.start:r.end]; ; {
-			nl := bytes.IndexByte(window[scanned:], '\n')
-			if nl < 0 {
-				break
-			}
-			if r.o.CSV && r.inQuotes(window[scanned:scanned+nl], &quoted) {
-				scanned += nl + 1
-				continue
-			}
-			if !r.o.CSV && r.escaped(window[:scanned+nl]) {
-				scanned += nl + 1
-				continue
-			}
-			line := window[:scanned+nl]
-			r.start += scanned + nl + 1
-			r.line++
-			return r.finish(line)
-		}
-		// Keep the state of what was scanned only up to the last line end; the rest
-		// is looked at again with more data.
-		if r.eof {
-			if r.start == r.end {
-				return nil, io.EOF
-			}
-			line := r.buf[r.start:r.end]
-			if r.o.CSV && r.inQuotes(line[scanned:], &quoted) {
-				return nil, r.bad("unterminated CSV quoted field")
-			}
-			r.start = r.end
-			r.line++
-			return r.finish(line)
-		}
-		if err := r.fill(); err != nil {
-			r.line, r.text = r.line+1, nil // of the row that did not come
-			return nil, err
-		}
-	}
-}
-
-// finish strips a carriage return and recognizes the end-of-data marker.
-func (r *Reader) finish(line []byte) ([]byte, error) {
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
-	if len(line) == 2 && line[0] == '\\' && line[1] == '.' {
-		r.start, r.eof = r.end, true
-		// The rest of the stream is not looked at, but must be taken.
-		_, err := io.Copy(io.Discard, r.src)
-		if err != nil {
-			return nil, err
-		}
-		return nil, io.EOF
-	}
-	return line, nil
-}
-
-// inQuotes follows the quotes of a piece of CSV and reports whether it ends
-// inside of a quoted field.
-func (r *Reader) inQuotes(piece []byte, quoted *bool) bool {
-	q, esc := r.o.Quote, r.o.Escape
-	for i := 0; i < len(piece); i++ {
-		switch c := piece[i]; {
-		case *quoted && c == esc && esc != q && i+1 < len(piece) && (piece[i+1] == q || piece[i+1] == esc):
-			i++
-		case c == q:
-			*quoted = !*quoted // a doubled quote flips twice
-		}
-	}
-	return *quoted
-}
-
-// escaped reports whether a line end is preceded by an odd run of backslashes.
-func (r *Reader) escaped(before []byte) bool {
-	n := 0
-	for n < len(before) && before[len(before)-1-n] == '\\' {
-		n++
-	}
-	return n%2 == 1
+	return r.splitText(line)
 }
 
 // fill reads more, moving or growing the buffer.
@@ -208,7 +126,7 @@ func (r *Reader) fill() error {
 	return err
 }
 
-func (r *Reader) splitText(line []byte) []Field {
+func (r *Reader) splitText(line []byte) ([]Field, error) {
 	for {
 		field, rest, more := line, []byte(nil), false
 		if i := r.textEnd(line); i >= 0 {
@@ -222,10 +140,15 @@ func (r *Reader) splitText(line []byte) []Field {
 		default:
 			from := len(r.scratch)
 			r.scratch = appendUnescaped(r.scratch, field)
-			r.fields = append(r.fields, Field{Text: r.scratch[from:len(r.scratch):len(r.scratch)]})
+			text := r.scratch[from:len(r.scratch):len(r.scratch)]
+			// Escapes may spell any byte.
+			if err := types.CheckUTF8(text); err != nil {
+				return nil, err
+			}
+			r.fields = append(r.fields, Field{Text: text})
 		}
 		if !more {
-			return r.fields
+			return r.fields, nil
 		}
 		line = rest
 	}

@@ -112,24 +112,10 @@ func guardText(sql string) error {
 	if len(sql) > maxStatementBytes {
 		return types.Errorf(types.CodeProgramLimitExceeded, "statement of %d bytes exceeds the limit of %d bytes", len(sql), maxStatementBytes)
 	}
-	if strings.IndexByte(sql, 0) >= 0 {
-		return types.Errorf(types.CodeCharacterNotInRepertoire, `invalid byte sequence for encoding "UTF8": 0x00`)
-	}
-	if !utf8.ValidString(sql) {
-		return types.Errorf(types.CodeCharacterNotInRepertoire, `invalid byte sequence for encoding "UTF8": 0x%02x`, firstInvalid(sql))
+	if strings.IndexByte(sql, 0) >= 0 || !utf8.ValidString(sql) {
+		return types.CheckUTF8([]byte(sql))
 	}
 	return nil
-}
-
-func firstInvalid(s string) byte {
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && size == 1 {
-			return s[i]
-		}
-		i += size
-	}
-	return 0
 }
 
 // guardPostgres is the linear scan before the PostgreSQL grammar.

@@ -1,9 +1,9 @@
 package types
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -185,7 +185,7 @@ func decodeBinaryInt(oid OID, b []byte) (Datum, error) {
 
 // CheckUTF8 rejects text that is not UTF-8 or holds a zero byte.
 func CheckUTF8(b []byte) error {
-	if utf8.Valid(b) && (len(b) == 0 || strings.IndexByte(string(b), 0) < 0) {
+	if bytes.IndexByte(b, 0) < 0 && utf8.Valid(b) {
 		return nil
 	}
 	for i := 0; i < len(b); {
@@ -207,7 +207,9 @@ func CheckUTF8(b []byte) error {
 
 func seqLen(c byte) int {
 	switch {
-	case c >= 0xf0 && c < 0xf8:
+	case c >= 0xf8:
+		return 1
+	case c >= 0xf0:
 		return 4
 	case c >= 0xe0:
 		return 3
