@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -449,4 +450,43 @@ func TestDriverGone(t *testing.T) {
 		}
 	}
 	mustExec(t, watch, "insert into gone values (1)")
+}
+
+// TestDriverGoneInCopy: rows of a copy whose client left before it said that it
+// was done do not stay, wherever in the protocol it left.
+func TestDriverGoneInCopy(t *testing.T) {
+	to := startNode(t)
+	watch := connect(t, to, pgx.QueryExecModeExec)
+	mustExec(t, watch, "create table gone (a int)")
+	for _, rest := range []string{"", "d", "d\x00\x00\x00\x09", "d\x00\x00\x00\x09345"} {
+		conn, err := net.Dial("tcp", to.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		f := pgproto3.NewFrontend(conn, conn)
+		f.Send(startup(map[string]string{"user": to.user, "database": to.database}))
+		f.Send(&pgproto3.Query{String: "copy gone from stdin"})
+		f.Send(&pgproto3.CopyData{Data: []byte("1\n2\n")})
+		if err := f.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, rest); err != nil {
+			t.Fatal(err)
+		}
+		// The server's last word is the end of the connection: then all is decided.
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, conn); err != nil {
+			t.Fatal(err)
+		}
+		var n int
+		if err := watch.QueryRow(within(t, 10*time.Second), "select count(*) from gone").Scan(&n); err != nil || n != 0 {
+			t.Errorf("after %q: %d rows, %v", rest, n, err)
+		}
+		_ = conn.Close() // over in any case
+	}
 }

@@ -137,7 +137,9 @@ func (r *copyReader) Read(p []byte) (int, error) {
 func (r *copyReader) next() {
 	kind, msg, err := r.c.r.message()
 	if err != nil {
-		r.err = r.c.lost(err)
+		// Only CopyDone ends the data: a connection that ends before it has lost
+		// some, and none may stay.
+		r.err = r.c.lost(unexpected(err))
 		return
 	}
 	switch kind {
