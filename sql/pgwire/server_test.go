@@ -18,6 +18,7 @@ import (
 
 	"github.com/pamirdb/pamir/pkg/security"
 	"github.com/pamirdb/pamir/sql/session"
+	"github.com/pamirdb/pamir/sql/types"
 	"github.com/pamirdb/pamir/sql/vec"
 )
 
@@ -372,10 +373,16 @@ func TestTrusted(t *testing.T) {
 }
 
 func TestOptionWords(t *testing.T) {
-	got := parseOptions(`-c a=b  --search-path=x\ y -cd=e -x f=g -c`)
+	got, err := parseOptions(`-c a=b  --search-path=x\ y -cd=e`)
 	want := map[string]string{"a": "b", "search_path": "x y", "d": "e"}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("%v", got)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, bad := range []string{"-x f=g", "-c", "-c a", "--a", "--", "a=b"} {
+		var e *types.Error
+		if _, err := parseOptions(bad); !errors.As(err, &e) || e.Code != types.CodeSyntaxError {
+			t.Errorf("%q: %v", bad, err)
+		}
 	}
 }
 

@@ -34,7 +34,7 @@ func (c *conn) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	opts, err := c.options(startup)
+	opts, commandLine, err := c.options(startup)
 	if err != nil {
 		return err
 	}
@@ -45,6 +45,9 @@ func (c *conn) start(ctx context.Context) error {
 		return err
 	}
 	if err := c.net.SetDeadline(time.Time{}); err != nil {
+		return err
+	}
+	if err := addOptions(&opts, commandLine); err != nil {
 		return err
 	}
 	if c.sess, err = c.s.cfg.Sessions.Open(ctx, c.pid, opts); err != nil {
@@ -130,12 +133,13 @@ func (c *conn) encrypt() error {
 	return nil
 }
 
-// options reads the startup message: what the client asks for.
-func (c *conn) options(msg []byte) (session.Options, error) {
-	o := session.Options{RemoteAddr: c.net.RemoteAddr().String(), Settings: map[string]string{}}
+// options reads the startup message: what the client asks for. commandLine is the
+// part that is said in the style of a program's options.
+func (c *conn) options(msg []byte) (o session.Options, commandLine string, err error) {
+	o = session.Options{RemoteAddr: c.net.RemoteAddr().String(), Settings: map[string]string{}}
 	m, minor, err := startupMessage(msg)
 	if err != nil {
-		return o, err
+		return o, "", err
 	}
 	var unknown []string
 	for name, value := range m.Parameters {
@@ -147,9 +151,10 @@ func (c *conn) options(msg []byte) (session.Options, error) {
 		case "application_name":
 			o.ApplicationName = value
 		case "options":
+			commandLine = value
 		case "replication":
-			if value != "false" && value != "off" && value != "0" && value != "no" {
-				return o, fatal(types.CodeFeatureNotSupported, "replication connections are not supported")
+			if err := refuseReplication(value); err != nil {
+				return o, "", err
 			}
 		default:
 			if strings.HasPrefix(name, "_pq_.") {
@@ -159,14 +164,8 @@ func (c *conn) options(msg []byte) (session.Options, error) {
 			o.Settings[name] = value
 		}
 	}
-	// What is said in options yields to what is said by name.
-	for name, value := range parseOptions(m.Parameters["options"]) {
-		if _, ok := o.Settings[name]; !ok {
-			o.Settings[name] = value
-		}
-	}
 	if o.User == "" {
-		return o, fatal(types.CodeInvalidAuthorization, "no PostgreSQL user name specified in startup packet")
+		return o, "", fatal(types.CodeInvalidAuthorization, "no PostgreSQL user name specified in startup packet")
 	}
 	if o.Database == "" {
 		o.Database = o.User
@@ -175,7 +174,36 @@ func (c *conn) options(msg []byte) (session.Options, error) {
 		sort.Strings(unknown)
 		c.w.send(&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: pgproto3.ProtocolVersion30, UnrecognizedOptions: unknown})
 	}
-	return o, nil
+	return o, commandLine, nil
+}
+
+func refuseReplication(value string) error {
+	if value != "database" {
+		d, err := types.ParseText(types.BoolType, value, &types.Settings{})
+		if err != nil {
+			return fatal(types.CodeInvalidParameterValue, "invalid value for parameter \"replication\": %q", value).
+				WithHint("Valid values are: \"false\", 0, \"true\", 1, \"database\".")
+		}
+		if !d.Bool() {
+			return nil
+		}
+	}
+	return fatal(types.CodeFeatureNotSupported, "replication connections are not supported")
+}
+
+// addOptions adds the settings of a command line: they yield to those that are
+// given by name.
+func addOptions(o *session.Options, commandLine string) error {
+	more, err := parseOptions(commandLine)
+	if err != nil {
+		return err
+	}
+	for name, value := range more {
+		if _, ok := o.Settings[name]; !ok {
+			o.Settings[name] = value
+		}
+	}
+	return nil
 }
 
 // startupMessage decodes a startup message of any 3.x and returns its x: a client
@@ -196,24 +224,29 @@ func startupMessage(msg []byte) (m pgproto3.StartupMessage, minor uint32, err er
 
 // parseOptions reads settings in the style of command line options: -c a=b, and
 // --a=b, with blanks escaped by backslashes.
-func parseOptions(s string) map[string]string {
+func parseOptions(s string) (map[string]string, error) {
 	words, out := optionWords(s), map[string]string{}
 	for i := 0; i < len(words); i++ {
-		w := words[i]
+		w, dash := words[i], "--"
 		switch {
 		case w == "-c" && i+1 < len(words):
 			i++
-			w = words[i]
-		case strings.HasPrefix(w, "-c"), strings.HasPrefix(w, "--"):
+			w, dash = words[i], "-c "
+		case strings.HasPrefix(w, "-c") && w != "-c":
+			w, dash = w[2:], "-c "
+		case strings.HasPrefix(w, "--") && w != "--":
 			w = w[2:]
 		default:
-			continue
+			return nil, fatal(types.CodeSyntaxError, "invalid command-line argument for server process: %s", w).
+				WithHint("There are -c NAME=VALUE and --NAME=VALUE.")
 		}
-		if name, value, ok := strings.Cut(w, "="); ok {
-			out[strings.ReplaceAll(name, "-", "_")] = value
+		name, value, ok := strings.Cut(w, "=")
+		if !ok {
+			return nil, fatal(types.CodeSyntaxError, "%s%s requires a value", dash, w)
 		}
+		out[strings.ReplaceAll(name, "-", "_")] = value
 	}
-	return out
+	return out, nil
 }
 
 func optionWords(s string) []string {

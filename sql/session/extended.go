@@ -486,7 +486,8 @@ func (s *Session) resume(p *portal, maxRows int, w ResultWriter) error {
 	if !done {
 		return w.Suspended()
 	}
-	return w.Complete(s.commandTag(p.plan.plan, 0, n))
+	p.tag = s.commandTag(p.plan.plan, 0, n) // from here on it is one that has run
+	return w.Complete(p.tag)
 }
 
 // pull reads at most maxRows rows (0: all) of a running portal.
