@@ -175,3 +175,19 @@ func (c *conn) writeNow(f frame) error {
 	_, err := c.nc.Write(appendFrame(nil, f))
 	return err
 }
+
+// keepAlive pings until the connection closes. Nobody else may write meanwhile.
+func (c *conn) keepAlive() {
+	t := time.NewTicker(pingEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-t.C:
+		}
+		if c.writeNow(frame{kind: framePing}) != nil {
+			return // the reader sees it, too
+		}
+	}
+}

@@ -216,11 +216,20 @@ func (n *Node) CallAddr(ctx context.Context, addr string, m Method, payload []by
 	if err != nil {
 		return nil, &NotSentError{err}
 	}
+	return n.callOver(ctx, cn, m, payload)
+}
+
+// callOver sends one request over a connection of its own, and closes that.
+func (n *Node) callOver(ctx context.Context, cn *conn, m Method, payload []byte) ([]byte, error) {
 	defer cn.close()
 	stopWatch := context.AfterFunc(ctx, cn.close)
 	defer stopWatch()
 	if err := cn.writeNow(frame{kind: frameRequest, method: m, id: 1, payload: payload}); err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrUnreachable, err)
+	}
+	// An answer may take long, and a silent caller is taken for a dead one.
+	if !n.group.Go("rpc ping", func(context.Context) { cn.keepAlive() }) {
+		return nil, errNodeClosed
 	}
 	for {
 		f, err := readFrame(cn.br, maxFrameBytes)
