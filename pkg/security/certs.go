@@ -62,8 +62,13 @@ func CreateNode(dir string, hosts []string) error {
 
 // CreateClient makes a client certificate for a SQL user.
 func CreateClient(dir, user string) error {
-	if user == NodeUser {
+	switch {
+	case user == NodeUser:
 		return fmt.Errorf("user name %q is reserved for nodes", NodeUser)
+	case user == "":
+		return errors.New("a user has a name")
+	case strings.ContainsAny(user, `/\`) || strings.ContainsRune(user, 0):
+		return fmt.Errorf("user name %q: the certificate's file is named for the user, so the name has no slash", user)
 	}
 	return createLeaf(dir, "client."+user, user, nil, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth})
 }

@@ -228,3 +228,16 @@ func TestBadCertificates(t *testing.T) {
 		}
 	}
 }
+
+// TestClientNames: a user's name names files, and does not leave the directory.
+func TestClientNames(t *testing.T) {
+	dir := t.TempDir()
+	if err := CreateCA(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"", NodeUser, "../x", "a/b", `a\b`, "a\x00"} {
+		if err := CreateClient(dir, bad); err == nil {
+			t.Errorf("a certificate for %q", bad)
+		}
+	}
+}
