@@ -27,6 +27,10 @@ const stopWithin = 10 * time.Second
 
 func init() { sql.Register("pamir", &sqlDriver{}) }
 
+// errNoDirectory refuses what is as a rule a variable that nobody has set, before
+// a node makes its files wherever the program happens to run.
+var errNoDirectory = fmt.Errorf("pamir: no directory given; %q keeps everything in memory", Memory)
+
 // Options tune an embedded node.
 type Options struct {
 	// User and Database are whom and where connections are for; root and
@@ -50,7 +54,7 @@ type Node struct {
 // Memory. It fails if another process uses the directory.
 func Open(ctx context.Context, dir string, o Options) (*Node, error) {
 	if dir == "" {
-		return nil, fmt.Errorf("pamir: no directory given; %q keeps everything in memory", Memory)
+		return nil, errNoDirectory
 	}
 	if o.User == "" {
 		o.User = "root"
@@ -140,6 +144,9 @@ func (d *sqlDriver) Open(name string) (sqldriver.Conn, error) {
 
 // OpenConnector implements driver.DriverContext.
 func (d *sqlDriver) OpenConnector(name string) (sqldriver.Connector, error) {
+	if name == "" {
+		return nil, errNoDirectory
+	}
 	if name != Memory {
 		abs, err := filepath.Abs(name)
 		if err != nil {

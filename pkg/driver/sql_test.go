@@ -408,6 +408,10 @@ func TestOpenErrors(t *testing.T) {
 	if _, err := Open(t.Context(), "", Options{}); err == nil || !strings.Contains(err.Error(), "no directory") {
 		t.Errorf("no directory: %v", err)
 	}
+	if db, err := sql.Open("pamir", ""); err == nil {
+		must(t, db.Close())
+		t.Error("sql.Open took no directory for the one that the program runs in")
+	}
 	file := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(file, []byte("mine"), 0o600))
 	if _, err := Open(t.Context(), file, Options{}); err == nil || !strings.Contains(err.Error(), file) {
