@@ -288,7 +288,7 @@ func (s *Server) watchStart(ctx context.Context, l *layers) {
 }
 
 func (s *Server) descriptor(id ids.NodeID) api.NodeDescriptor {
-	return api.NodeDescriptor{Node: id, RPCAddr: s.advertised(), SQLAddr: s.SQLAddr(), HTTPAddr: s.httpAddr(),
+	return api.NodeDescriptor{Node: id, RPCAddr: s.advertised(), SQLAddr: reachable(s.SQLAddr()), HTTPAddr: reachable(s.httpAddr()),
 		Locality: s.cfg.Locality, StartedNanos: time.Now().UnixNano(), Version: Version}
 }
 
@@ -296,7 +296,29 @@ func (s *Server) advertised() string {
 	if s.cfg.AdvertiseAddr != "" {
 		return s.cfg.AdvertiseAddr
 	}
-	return s.RPCAddr()
+	return reachable(s.RPCAddr())
+}
+
+// reachable is an address that others can dial: one that stands for all addresses
+// of this machine means, elsewhere, another machine. The machine's name stands
+// for it then, or an address if nobody knows the name.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsUnspecified() {
+		return addr
+	}
+	if name, err := os.Hostname(); err == nil {
+		if _, err := net.LookupHost(name); err == nil {
+			return net.JoinHostPort(name, port)
+		}
+	}
+	all, _ := net.InterfaceAddrs() // none, if they cannot be listed
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
+			return net.JoinHostPort(n.IP.String(), port)
+		}
+	}
+	return net.JoinHostPort("127.0.0.1", port)
 }
 
 func addrOf(l net.Listener) string {
@@ -320,9 +342,9 @@ func (s *Server) HTTPURL() string {
 	case s.httpL == nil:
 		return ""
 	case s.cfg.Insecure:
-		return "http://" + s.httpAddr()
+		return "http://" + reachable(s.httpAddr())
 	}
-	return "https://" + s.httpAddr()
+	return "https://" + reachable(s.httpAddr())
 }
 
 // NodeID is 0 until the node has joined.
