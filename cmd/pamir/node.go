@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,16 +28,19 @@ func nodeStatusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var nodes []server.NodeStatus
-			if err := json.Unmarshal(b, &nodes); err != nil {
+			var a server.StatusAnswer
+			if err := json.Unmarshal(b, &a); err != nil {
 				return err
 			}
-			rows := make([][]string, len(nodes))
-			for i, n := range nodes {
+			rows := make([][]string, len(a.Nodes))
+			for i, n := range a.Nodes {
 				rows[i] = []string{fmt.Sprint(int(n.ID)), n.RPCAddr, n.SQLAddr, fmt.Sprint(n.Live), fmt.Sprint(n.Draining),
 					fmt.Sprint(n.Decommissioning), fmt.Sprint(n.Ranges), fmt.Sprint(n.Leases), n.Locality}
 			}
 			printTable(cmd.OutOrStdout(), []string{"id", "address", "sql", "live", "draining", "decommissioning", "ranges", "leases", "locality"}, rows)
+			if a.Trouble != "" {
+				return fmt.Errorf("the cluster does not answer (%s): this is what %s knows by itself", a.Trouble, a.From)
+			}
 			return nil
 		},
 	}
@@ -48,8 +53,17 @@ func nodeDrainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "drain", Short: "Make the node at --host give its leases away and refuse new sessions", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := t.call(cmd.Context(), rpc.MethodAdmin, encodeAdmin(server.AdminRequest{Op: server.AdminDrain})); err != nil {
+			b, err := t.call(cmd.Context(), rpc.MethodAdmin, encodeAdmin(server.AdminRequest{Op: server.AdminDrain}))
+			if err != nil {
 				return err
+			}
+			var a server.DrainAnswer
+			if err := json.Unmarshal(b, &a); err != nil {
+				return err
+			}
+			if a.Sessions > 0 {
+				fmt.Fprintf(cmd.OutOrStdout(), "The leases are given away. Sessions still in a transaction: %d. Stopping the process ends them.\n", a.Sessions)
+				return nil
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "Drained. The process can be stopped.")
 			return nil
@@ -64,9 +78,9 @@ func nodeDecommissionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "decommission NODE-ID", Short: "Move all replicas away from a node for good", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var id int
-			if _, err := fmt.Sscan(args[0], &id); err != nil {
-				return fmt.Errorf("node id %q: %w", args[0], err)
+			id, err := strconv.ParseInt(strings.TrimPrefix(args[0], "n"), 10, 32)
+			if err != nil || id < 1 {
+				return fmt.Errorf("%q is no node: want the number that \"pamir node status\" shows", args[0])
 			}
 			req := server.AdminRequest{Op: server.AdminDecommission, Node: ids.NodeID(id)}
 			if _, err := t.call(cmd.Context(), rpc.MethodAdmin, encodeAdmin(req)); err != nil {

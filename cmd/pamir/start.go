@@ -67,6 +67,9 @@ func startSingleNodeCommand() *cobra.Command {
 // runNode serves until it is told to stop.
 func runNode(cmd *cobra.Command, c server.Config, level string) error {
 	holdBallast()
+	if c.StoreDir == "" {
+		return errors.New("--store=: give the directory of the node's data (pamir demo keeps data in memory)")
+	}
 	log, err := logger(level)
 	if err != nil {
 		return err

@@ -223,6 +223,49 @@ type AdminRequest struct {
 	Node ids.NodeID
 }
 
+// StatusAnswer answers AdminStatus. Trouble says why Nodes are what the node From
+// knows by itself; it is empty as long as the ranges that hold the truth answer.
+type StatusAnswer struct {
+	From    ids.NodeID
+	Nodes   []NodeStatus
+	Trouble string
+}
+
+// DrainAnswer answers AdminDrain: how many sessions are left.
+type DrainAnswer struct{ Sessions int }
+
+// How long the ranges get to tell of the nodes, and sessions to end their
+// transactions, before an operator hears what there is to say. What comes after
+// must fit into the time that pamir node waits.
+const (
+	statusWithin        = 2 * time.Second
+	drainSessionsWithin = 5 * time.Second
+)
+
+// status describes the nodes even when most of them are gone: that is when an
+// operator asks.
+func (s *Server) status(ctx context.Context) StatusAnswer {
+	ctx, cancel := context.WithTimeout(ctx, statusWithin)
+	defer cancel()
+	a := StatusAnswer{From: s.NodeID()}
+	var err error
+	if a.Nodes, err = s.Nodes(ctx); err != nil {
+		a.Nodes, a.Trouble = s.KnownNodes(), err.Error()
+	}
+	return a
+}
+
+// drain takes no new sessions and gives the leases away. Sessions that do not end
+// their transactions do not hold the leases back: they go on with those of others.
+func (s *Server) drain(ctx context.Context, l *layers) (left int, err error) {
+	s.draining.Store(true)
+	sctx, cancel := context.WithTimeout(ctx, drainSessionsWithin)
+	s.pg.Drain(sctx)
+	cancel()
+	err = l.store.Drain(ctx)
+	return s.pg.Conns(), err
+}
+
 func (s *Server) handleAdmin(ctx context.Context, _ ids.NodeID, payload []byte) ([]byte, error) {
 	var r AdminRequest
 	if err := json.Unmarshal(payload, &r); err != nil {
@@ -234,15 +277,13 @@ func (s *Server) handleAdmin(ctx context.Context, _ ids.NodeID, payload []byte) 
 	}
 	switch r.Op {
 	case AdminStatus:
-		nodes, err := s.Nodes(ctx)
+		return json.Marshal(s.status(ctx))
+	case AdminDrain:
+		left, err := s.drain(ctx, l)
 		if err != nil {
 			return nil, err
 		}
-		return json.Marshal(nodes)
-	case AdminDrain:
-		s.draining.Store(true)
-		s.pg.Drain(ctx)
-		return nil, l.store.Drain(ctx)
+		return json.Marshal(DrainAnswer{left})
 	case AdminDecommission:
 		return nil, l.store.Liveness().SetDecommissioning(ctx, r.Node, true)
 	case AdminSessions, AdminStatements, AdminTransactions, AdminCounters:
