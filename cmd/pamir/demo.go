@@ -77,7 +77,7 @@ func runDemo(ctx context.Context, cmd *cobra.Command, c server.Config, store str
 		<-ctx.Done()
 		return nil
 	}
-	return runShell(ctx, out, shellTarget{addr: d.nodes[0].SQLAddr(), user: "root", database: "defaultdb"})
+	return runShell(ctx, out, shellTarget{addr: d.nodes[0].SQLAddr(), user: "root", database: "defaultdb"}, false)
 }
 
 // start brings the nodes up: the first one initializes, the others join it.
