@@ -56,6 +56,9 @@ func runDemo(ctx context.Context, cmd *cobra.Command, c server.Config, store str
 	d := &demo{}
 	defer func() { err = errors.Join(err, d.stop()) }()
 	if err := d.start(ctx, c, store, count, log); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop, which is no failure
+		}
 		return err
 	}
 	out := cmd.OutOrStdout()
