@@ -2,6 +2,7 @@ module github.com/pamirdb/pamir
 
 go 1.26.0
 
+// hashicorp/raft asks for it, but raft-boltdb needs a package that it no longer has.
 exclude github.com/hashicorp/go-metrics v0.7.0
 
 require (

@@ -8,6 +8,13 @@
 // The directory is an ordinary node's: `pamir start-single-node --store=DIR` can
 // serve it later.
 //
+// A module that imports this package says
+//
+//	exclude github.com/hashicorp/go-metrics v0.7.0
+//
+// in its go.mod, as Pamir's does: hashicorp/raft asks for that version, and
+// raft-boltdb for a package that it no longer has.
+//
 // Invariants:
 //  1. One process opens a directory once, by whatever name; the connections share
 //     its node.
