@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -264,6 +265,12 @@ func TestWaitingNodeStops(t *testing.T) {
 	c := newCluster(t, 1)
 	c.start(0)
 	c.said(0, "belongs to no cluster yet")
+	var n int
+	err := c.query(0, &n, "SELECT 1")
+	var pe *pgconn.PgError
+	if !errors.As(err, &pe) || pe.Code != "57P03" || !strings.Contains(pe.Hint, "pamir init") {
+		t.Errorf("a client of a node without a cluster: %v", err)
+	}
 	if d := c.stop(0); d > 3*time.Second {
 		t.Errorf("stopping took %s", d)
 	}

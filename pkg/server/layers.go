@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/pamirdb/pamir/kv"
@@ -88,7 +89,7 @@ func (s *Server) buildLayers(ctx context.Context, id identity, bootstrap bool) (
 	if peers != nil {
 		peers.HandleMessage(rpc.MethodCatalog, func(ids.NodeID, []byte) { l.sql.Store().Nudge() })
 	}
-	s.pg = pgwire.NewServer(pgwire.Config{Sessions: &sessions{l.sql}, TLS: s.sqlTLS, Insecure: s.cfg.Insecure, Logger: s.log})
+	s.sessions.sql.Store(l.sql)
 	return l, nil
 }
 
@@ -149,11 +150,13 @@ func (l *layers) stop(ctx context.Context, handOver bool) {
 }
 
 // sessions adapts the SQL layer to the wire.
-type sessions struct{ sql *session.Server }
+type sessions struct {
+	sql atomic.Pointer[session.Server]
+} // set before the node serves
 
 // Verifier implements pgwire.Sessions.
 func (x *sessions) Verifier(_ context.Context, user string) (v security.Verifier, ok bool, err error) {
-	r, found := x.sql.Store().Snapshot().Role(user)
+	r, found := x.sql.Load().Store().Snapshot().Role(user)
 	if !found || !r.Login || r.Password == "" || r.Expired(time.Now()) {
 		return v, false, nil
 	}
@@ -163,7 +166,7 @@ func (x *sessions) Verifier(_ context.Context, user string) (v security.Verifier
 
 // Open implements pgwire.Sessions.
 func (x *sessions) Open(ctx context.Context, pid int32, o session.Options) (pgwire.Session, error) {
-	s, err := session.New(ctx, x.sql, pid, o)
+	s, err := session.New(ctx, x.sql.Load(), pid, o)
 	if err != nil {
 		return nil, err
 	}

@@ -127,7 +127,7 @@ func (s *Server) Login(ctx context.Context, user, password string) (super, ok bo
 	if l == nil {
 		return false, false
 	}
-	v, known, err := (&sessions{l.sql}).Verifier(ctx, user)
+	v, known, err := s.sessions.Verifier(ctx, user)
 	if err != nil || !known {
 		// The check takes as long as with a password: names cannot be probed.
 		v, known = security.Mock(user), false

@@ -27,6 +27,7 @@ import (
 	"github.com/pamirdb/pamir/raftgroup/engine"
 	"github.com/pamirdb/pamir/sql/pgfacts"
 	"github.com/pamirdb/pamir/sql/pgwire"
+	"github.com/pamirdb/pamir/sql/types"
 )
 
 // Server is one node.
@@ -47,6 +48,7 @@ type Server struct {
 	http     *http.Server
 	sqlTLS   *tls.Config
 	pg       *pgwire.Server
+	sessions sessions
 
 	identity atomic.Pointer[identity]
 	layers   atomic.Pointer[layers]
@@ -184,13 +186,20 @@ func (s *Server) openNetwork(ctx context.Context) error {
 	return nil
 }
 
-// openClients opens the SQL and HTTP ports. SQL clients wait until the node
-// serves; HTTP answers at once.
+// openClients opens the SQL and HTTP ports. SQL clients wait for a while until the
+// node serves; HTTP answers at once.
 func (s *Server) openClients() (err error) {
+	s.pg = pgwire.NewServer(pgwire.Config{Sessions: &s.sessions, TLS: s.sqlTLS, Insecure: s.cfg.Insecure, Ready: s.ready,
+		Unready: s.unready, Logger: s.log})
 	if s.cfg.SQLAddr != "" {
 		if s.sqlL, err = listen("--sql-addr", s.cfg.SQLAddr); err != nil {
 			return err
 		}
+		s.tasks.Go("sql port", func(context.Context) {
+			if err := s.pg.Serve(s.sqlL); err != nil && !errors.Is(err, net.ErrClosed) {
+				s.log.Error("SQL port", "err", err)
+			}
+		})
 	}
 	if s.cfg.HTTPAddr == "" || s.cfg.HTTPHandler == nil {
 		return nil
@@ -212,6 +221,24 @@ func (s *Server) openClients() (err error) {
 		}
 	})
 	return nil
+}
+
+// How long a SQL client waits for a member of a cluster to serve, which takes as
+// long as its peers do, and for a node that nobody has made a member.
+const (
+	memberWait    = 30 * time.Second
+	strangerWait  = 3 * time.Second
+	startingUp    = "the database system is starting up"
+	initByCommand = "Run pamir init once, against any node of a new cluster."
+)
+
+// unready tells a SQL client why it cannot be served yet, in PostgreSQL's words
+// where it has some.
+func (s *Server) unready() (time.Duration, *types.Error) {
+	if s.cfg.SingleNode || s.Member() || s.NodeID() != 0 {
+		return memberWait, types.Errorf(types.CodeCannotConnectNow, startingUp)
+	}
+	return strangerWait, types.Errorf(types.CodeCannotConnectNow, "this node does not belong to a cluster yet").WithHint(initByCommand)
 }
 
 // boot brings the node from its identity to serving.
@@ -246,14 +273,6 @@ func (s *Server) boot(ctx context.Context, id identity, known bool) error {
 	s.tasks.Go("start watch", func(ctx context.Context) { s.watchStart(ctx, l) })
 	if err := l.start(ctx, s); err != nil {
 		return err
-	}
-	if s.sqlL != nil {
-		pg := s.pg
-		s.tasks.Go("sql port", func(context.Context) {
-			if err := pg.Serve(s.sqlL); err != nil && !errors.Is(err, net.ErrClosed) {
-				s.log.Error("SQL port", "err", err)
-			}
-		})
 	}
 	close(s.ready)
 	s.log.Info("serving", "node", id.Node, "cluster", id.Cluster, "sql", s.SQLAddr(), "nodes", s.RPCAddr(), "http", s.HTTPURL(),

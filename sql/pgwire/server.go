@@ -34,7 +34,11 @@ type Config struct {
 	// there are at a time.
 	MaxMessageBytes int
 	MaxConns        int
-	Logger          *slog.Logger
+	// Ready closes once there may be sessions; nil is from the start. Unready tells
+	// how long a client that came before waits, and what it is told then.
+	Ready   <-chan struct{}
+	Unready func() (wait time.Duration, why *types.Error)
+	Logger  *slog.Logger
 }
 
 // Server serves connections. Close, or Drain and Close, end it.

@@ -38,8 +38,8 @@ func (c *conn) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.s.draining.Load() {
-		return fatal(types.CodeCannotConnectNow, "the database system is shutting down")
+	if err := c.awaitReady(ctx); err != nil {
+		return err
 	}
 	if err := c.authenticate(ctx, opts.User); err != nil {
 		return err
@@ -59,6 +59,36 @@ func (c *conn) start(ctx context.Context) error {
 	c.sess.Parameters(c.parameter)
 	c.w.send(&pgproto3.BackendKeyData{ProcessID: uint32(c.pid), SecretKey: c.secret})
 	return c.ready()
+}
+
+// awaitReady holds a client back that came while the node starts: as a rule that
+// takes a moment, and is better waited for than tried again.
+func (c *conn) awaitReady(ctx context.Context) error {
+	began, tick := time.Now(), time.NewTicker(drainPoll)
+	defer tick.Stop()
+	for {
+		if c.s.draining.Load() {
+			return fatal(types.CodeCannotConnectNow, "the database system is shutting down")
+		}
+		if c.s.cfg.Ready == nil {
+			return nil
+		}
+		select {
+		case <-c.s.cfg.Ready:
+			return nil
+		default:
+		}
+		if wait, why := c.s.cfg.Unready(); time.Since(began) >= wait {
+			why.Severity = severityFatal
+			return why
+		}
+		select {
+		case <-c.s.cfg.Ready:
+		case <-ctx.Done():
+			return errShutdown()
+		case <-tick.C:
+		}
+	}
 }
 
 func fatal(code, format string, args ...any) *types.Error {
