@@ -130,8 +130,8 @@ func (l *live) Settings() []pgcatalog.Setting {
 		if x != v.Default {
 			source = "session"
 		}
-		out = append(out, pgcatalog.Setting{Name: v.Name, Value: x, Unit: v.Unit, Category: v.Category, Description: v.Description,
-			Context: v.Context, Type: v.Type, Source: source, Default: v.Default})
+		out = append(out, pgcatalog.Setting{Name: v.Name, Value: v.Setting(x), Unit: v.Unit, Category: v.Category, Description: v.Description,
+			Context: v.Context, Type: v.Type, Source: source, Default: v.Setting(v.Default)})
 	}
 	return out
 }

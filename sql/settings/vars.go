@@ -1,6 +1,9 @@
 package settings
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Var describes a parameter.
 type Var struct {
@@ -31,7 +34,21 @@ func enum(name, def, desc string, values ...string) *Var {
 func num(name, def, unit, desc string, lo, hi int64) *Var {
 	v := str(name, def, desc)
 	v.Type, v.Unit, v.Min, v.Max = "integer", unit, lo, hi
+	if n, ok := parseUnits(def, unit); ok {
+		v.Default = printUnits(n, unit)
+	}
 	return v
+}
+
+// Setting is a value as pg_settings has it: numbers in the parameter's unit.
+func (d *Var) Setting(value string) string {
+	if d.Unit == "" {
+		return value
+	}
+	if n, ok := parseUnits(value, d.Unit); ok {
+		return strconv.FormatInt(n, 10)
+	}
+	return value
 }
 
 func report(v *Var) *Var { v.Report = true; return v }
