@@ -2,6 +2,8 @@ package catalog
 
 import (
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/pamirdb/pamir/sql/types"
@@ -25,4 +27,71 @@ func (r *Role) Expired(now time.Time) bool {
 	at, ok := r.Expires()
 	epoch := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 	return ok && at < now.Sub(epoch).Microseconds()
+}
+
+// Oids of roles that every cluster has. Nobody logs in as one; their members may
+// do something.
+const (
+	ReadAllStatsRoleOID  types.OID = 3375
+	MonitorRoleOID       types.OID = 3373
+	ReadFilesRoleOID     types.OID = 4569
+	WriteFilesRoleOID    types.OID = 4570
+	ExecuteRoleOID       types.OID = 4571
+	ReadAllDataRoleOID   types.OID = 6181
+	WriteAllDataRoleOID  types.OID = 6182
+	readAllSettingsOID   types.OID = 3374
+	databaseOwnerRoleOID types.OID = 6171
+)
+
+// PredefinedRoles are the roles that every cluster has.
+func PredefinedRoles() []Descriptor {
+	role := func(oid types.OID, name string, memberOf ...types.OID) Descriptor {
+		return &Role{Header: Header{ID: oid, Name: name, Version: 1}, Inherit: true, ConnLimit: -1, MemberOf: memberOf}
+	}
+	return []Descriptor{
+		role(databaseOwnerRoleOID, "pg_database_owner"),
+		role(MonitorRoleOID, "pg_monitor", readAllSettingsOID, ReadAllStatsRoleOID),
+		role(readAllSettingsOID, "pg_read_all_settings"),
+		role(ReadAllStatsRoleOID, "pg_read_all_stats"),
+		role(ReadFilesRoleOID, "pg_read_server_files"),
+		role(WriteFilesRoleOID, "pg_write_server_files"),
+		role(ExecuteRoleOID, "pg_execute_server_program"),
+		role(ReadAllDataRoleOID, "pg_read_all_data"),
+		role(WriteAllDataRoleOID, "pg_write_all_data"),
+	}
+}
+
+// Reserved reports whether a role's name is one that only predefined roles have.
+func Reserved(role string) bool { return strings.HasPrefix(role, "pg_") }
+
+// RolesOf lists a role and those it belongs to, over any number of steps; only
+// those whose privileges it has without asking if inherited.
+func (s *Snapshot) RolesOf(role types.OID, inherited bool) []types.OID {
+	roles := []types.OID{role}
+	for i := 0; i < len(roles); i++ {
+		d, _ := s.ByOID(roles[i])
+		r, ok := d.(*Role)
+		if !ok || inherited && !r.Inherit {
+			continue
+		}
+		for _, g := range r.MemberOf {
+			if !slices.Contains(roles, g) {
+				roles = append(roles, g)
+			}
+		}
+	}
+	return roles
+}
+
+// Superuser reports whether a role may do everything.
+func (s *Snapshot) Superuser(role types.OID) bool {
+	d, _ := s.ByOID(role)
+	r, ok := d.(*Role)
+	return ok && r.Super
+}
+
+// HasRole reports whether a role may do what another may: as a superuser, or by
+// membership.
+func (s *Snapshot) HasRole(role, other types.OID) bool {
+	return s.Superuser(role) || slices.Contains(s.RolesOf(role, true), other)
 }

@@ -235,11 +235,11 @@ func transactionRows(s *scan) error {
 const hidden = "<insufficient privilege>"
 
 // maySee returns whether the session's role may read the statements of another:
-// its own, and a superuser all.
+// its own, and a superuser or a member of pg_read_all_stats all.
 func (s *scan) maySee() func(user string) bool {
-	d, _ := s.snap.ByOID(s.User)
-	role, ok := d.(*catalog.Role)
-	return func(user string) bool { return ok && (role.Super || user == role.Name) }
+	d, ok := s.snap.ByOID(s.User)
+	all := s.snap.HasRole(s.User, catalog.ReadAllStatsRoleOID)
+	return func(user string) bool { return all || ok && user == d.Head().Name }
 }
 
 func sessionRows(s *scan) error {

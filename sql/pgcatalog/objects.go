@@ -76,9 +76,7 @@ func roleRows(showPassword bool) func(*scan) error {
 }
 
 func (s *scan) userIsSuper() bool {
-	d, ok := s.snap.ByOID(s.User)
-	r, isRole := d.(*catalog.Role)
-	return ok && isRole && r.Super
+	return s.snap.Superuser(s.User)
 }
 
 func userRows(s *scan) error {

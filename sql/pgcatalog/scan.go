@@ -87,6 +87,7 @@ func makeTables() *tableSet {
 		set.descriptors = append(set.descriptors, &catalog.Schema{Header: catalog.Header{
 			ID: schemas[name], Name: name, Owner: catalog.RootRoleOID, Version: 1}})
 	}
+	set.descriptors = append(set.descriptors, catalog.PredefinedRoles()...)
 	makers := rowMakers()
 	for _, r := range pgfacts.CatalogRelations() {
 		schema, ok := schemas[r.Schema]

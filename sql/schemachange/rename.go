@@ -55,6 +55,12 @@ func (e *Env) rename(s *ast.RenameStmt) error {
 		if _, dup := e.Change.Snapshot().Role(s.Newname); dup {
 			return types.Errorf(types.CodeDuplicateObject, "role \"%s\" already exists", s.Newname)
 		}
+		if catalog.Reserved(r.Name) {
+			return types.Errorf(types.CodeReservedName, "role name \"%s\" is reserved", r.Name).WithDetail("Role names starting with \"pg_\" are reserved.")
+		}
+		if err := freeRoleName(s.Newname); err != nil {
+			return err
+		}
 		if err := e.mayManageRoles(); err != nil {
 			return err
 		}

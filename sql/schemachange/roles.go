@@ -59,8 +59,8 @@ func (e *Env) createRole(s *ast.CreateRoleStmt) error {
 	if _, dup := e.Change.Snapshot().Role(s.Role); dup {
 		return types.Errorf(types.CodeDuplicateObject, "role \"%s\" already exists", s.Role)
 	}
-	if s.Role == "public" || s.Role == "none" || strings.HasPrefix(s.Role, "pg_") || s.Role == security.NodeUser {
-		return types.Errorf(types.CodeReservedName, "role name \"%s\" is reserved", s.Role)
+	if err := freeRoleName(s.Role); err != nil {
+		return err
 	}
 	h, err := e.header(s.Role, nil)
 	if err != nil {
@@ -75,10 +75,25 @@ func (e *Env) createRole(s *ast.CreateRoleStmt) error {
 	return nil
 }
 
+// freeRoleName refuses the names that roles of users may not have.
+func freeRoleName(name string) error {
+	err := types.Errorf(types.CodeReservedName, "role name \"%s\" is reserved", name)
+	switch {
+	case catalog.Reserved(name):
+		return err.WithDetail("Role names starting with \"pg_\" are reserved.")
+	case name == "public" || name == "none" || name == security.NodeUser:
+		return err
+	}
+	return nil
+}
+
 func (e *Env) alterRole(s *ast.AlterRoleStmt) error {
 	r, err := e.findRole(s.Role)
 	if err != nil {
 		return err
+	}
+	if catalog.Reserved(r.Name) {
+		return types.Errorf(types.CodeReservedName, "role name \"%s\" is reserved", r.Name).WithDetail("Cannot alter reserved roles.")
 	}
 	ownPassword := r.ID == e.User && len(s.Options) == 1 && s.Options[0].(*ast.DefElem).Defname == "password"
 	if !ownPassword {
@@ -202,6 +217,9 @@ func (e *Env) dropRole(s *ast.DropRoleStmt) error {
 				continue
 			}
 			return types.Errorf(types.CodeUndefinedObject, "role \"%s\" does not exist", spec.Rolename)
+		}
+		if catalog.Reserved(r.Name) {
+			return types.Errorf(types.CodeDependentObjectsStillExist, "cannot drop role %s because it is required by the database system", r.Name)
 		}
 		if r.ID == e.User || r.ID == catalog.RootRoleOID {
 			return types.Errorf(types.CodeObjectInUse, "current user cannot be dropped")
@@ -390,8 +408,16 @@ func (e *Env) grantRole(s *ast.GrantRoleStmt) error {
 			if err != nil {
 				return err
 			}
-			if r.ID == group.ID {
-				return types.Errorf("0LP01", "role \"%s\" is a member of role \"%s\"", r.Name, group.Name)
+			if s.IsGrant && slices.Contains(e.Change.Snapshot().RolesOf(group.ID, false), r.ID) {
+				return types.Errorf("0LP01", "role \"%s\" is a member of role \"%s\"", group.Name, r.Name)
+			}
+			switch member := slices.Contains(r.MemberOf, group.ID); {
+			case member && s.IsGrant:
+				e.notice("00000", "role \"%s\" is already a member of role \"%s\"", r.Name, group.Name)
+				continue
+			case !member && !s.IsGrant:
+				e.warning("01000", "role \"%s\" is not a member of role \"%s\"", r.Name, group.Name)
+				continue
 			}
 			if r, err = clone(r); err != nil {
 				return err

@@ -133,10 +133,14 @@ func (e *Env) oid() (types.OID, error) {
 	return e.lastOID - 1, nil
 }
 
-func (e *Env) notice(code, format string, args ...any) {
+func (e *Env) notice(code, format string, args ...any) { e.tell("NOTICE", code, format, args...) }
+
+func (e *Env) warning(code, format string, args ...any) { e.tell("WARNING", code, format, args...) }
+
+func (e *Env) tell(severity, code, format string, args ...any) {
 	if e.Notice != nil {
 		n := types.Errorf(code, format, args...)
-		n.Severity = "NOTICE"
+		n.Severity = severity
 		e.Notice(n)
 	}
 }

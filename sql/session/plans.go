@@ -50,7 +50,7 @@ func (s *Session) planKey(b []byte) []byte {
 		p := make([]byte, 0, 128)
 		p = append(p, s.database.Name...)
 		p = append(p, 0)
-		p = append(p, s.opts.User...)
+		p = append(p, s.userName...)
 		for _, n := range []string{"search_path", "DateStyle", "TimeZone", "IntervalStyle", "sql_dialect"} {
 			v, _ := s.set.Get(n)
 			p = append(append(p, 0), v...)
@@ -62,8 +62,9 @@ func (s *Session) planKey(b []byte) []byte {
 
 // follow forgets what was derived from settings that have changed since.
 func (s *Session) follow() {
-	if v := s.set.Version(); v != s.prefixAt {
-		s.prefix, s.resolver, s.prefixAt = nil, nil, v
+	if s.set.Version() != s.prefixAt {
+		s.identify()
+		s.prefix, s.resolver, s.prefixAt = nil, nil, s.set.Version()
 	}
 }
 
@@ -99,7 +100,7 @@ func (s *Session) searchPath() []string {
 	}
 	for _, p := range path {
 		if p == "$user" {
-			p = s.opts.User
+			p = s.userName
 		}
 		out = append(out, p)
 	}

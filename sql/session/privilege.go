@@ -22,26 +22,14 @@ func (s *Session) allow(d catalog.Descriptor, privilege byte) error {
 	}
 	h := d.Head()
 	snap := s.resolve().Snapshot()
-	rd, _ := snap.ByOID(s.user)
-	role, ok := rd.(*catalog.Role)
-	if ok && role.Super {
+	if snap.Superuser(s.user) {
 		return nil
 	}
 	if t, virtual := d.(*catalog.Table); virtual && t.Virtual {
 		return nil
 	}
-	roles := []types.OID{s.user}
-	for i := 0; ok && i < len(roles); i++ {
-		md, _ := snap.ByOID(roles[i])
-		if m, isRole := md.(*catalog.Role); isRole {
-			for _, g := range m.MemberOf {
-				if !slices.Contains(roles, g) {
-					roles = append(roles, g)
-				}
-			}
-		}
-	}
-	if slices.Contains(roles, h.Owner) {
+	roles := snap.RolesOf(s.user, true)
+	if slices.Contains(roles, h.Owner) || slices.Contains(roles, allData(privilege)) {
 		return nil
 	}
 	for _, g := range h.ACL {
@@ -50,6 +38,17 @@ func (s *Session) allow(d catalog.Descriptor, privilege byte) error {
 		}
 	}
 	return types.Errorf(types.CodeInsufficientPrivilege, "permission denied for %s %s", d.Kind(), h.Name)
+}
+
+// allData is the predefined role whose members have a privilege on every relation.
+func allData(privilege byte) types.OID {
+	switch privilege {
+	case 'r':
+		return catalog.ReadAllDataRoleOID
+	case 'a', 'w', 'd':
+		return catalog.WriteAllDataRoleOID
+	}
+	return types.OID(0)
 }
 
 // errWriteLocked says that a schema change has a table to itself. It does not

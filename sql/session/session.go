@@ -23,9 +23,12 @@ type Session struct {
 	opts Options
 	set  *settings.Values
 
-	user     types.OID
-	database *catalog.Database
-	started  time.Time
+	// login is who logged in, sessionUser who SET SESSION AUTHORIZATION made of it,
+	// user who SET ROLE made of that; identify keeps them.
+	login, sessionUser, user types.OID
+	sessionName, userName    string
+	database                 *catalog.Database
+	started                  time.Time
 
 	// ctx is the context of statements; Cancel ends it, and the next statement
 	// makes another.
@@ -88,7 +91,7 @@ func New(ctx context.Context, srv *Server, pid int32, o Options) (*Session, erro
 	if !role.Login {
 		return nil, fatal(types.CodeInvalidAuthorization, "role \"%s\" is not permitted to log in", o.User)
 	}
-	s.user = role.ID
+	s.login, s.sessionUser, s.user, s.sessionName, s.userName = role.ID, role.ID, role.ID, o.User, o.User
 	name := o.Database
 	if name == "" {
 		name = o.User
@@ -249,7 +252,7 @@ func (s *Session) describe() pgcatalog.Session {
 	defer s.infoMu.Unlock()
 	app, _ := s.set.Get("application_name")
 	return pgcatalog.Session{Node: s.srv.cfg.Node, PID: s.pid, User: s.opts.User, Database: s.database.Name,
-		UserOID: s.user, DatabaseOID: s.database.ID, Application: app, Client: s.opts.RemoteAddr,
+		UserOID: s.login, DatabaseOID: s.database.ID, Application: app, Client: s.opts.RemoteAddr,
 		State: s.info.state, Query: withoutPasswords(s.info.query), Started: s.started, QueryStart: s.info.queryStart,
 		TxnStart: s.info.txnStart, StateChange: s.info.stateSince}
 }
@@ -281,8 +284,8 @@ func (s *Session) prepareRunner(r *runner) {
 	t := s.set.Types()
 	r.eval.Settings = t
 	r.eval.TxnTime, r.eval.StmtTime = s.t.time, s.t.stmtTime
-	r.eval.User, r.eval.SessionUser, r.eval.Database = s.opts.User, s.opts.User, s.database.Name
 	s.resolve()
+	r.eval.User, r.eval.SessionUser, r.eval.Database = s.userName, s.sessionName, s.database.Name
 	r.eval.Schema = s.schema
 	r.eval.Sequences, r.eval.Host, r.eval.Cancel = (*sessionSequences)(s), (*host)(s), &s.canceled
 	r.eval.Params, r.eval.Literals = r.params, r.lits

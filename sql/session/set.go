@@ -50,6 +50,7 @@ func (s *Session) setStmt(n *ast.VariableSetStmt, w ResultWriter) (string, error
 	if err != nil {
 		return "", err
 	}
+	s.follow() // the client is told what follows from the setting, too
 	return tag, nil
 }
 
@@ -58,15 +59,10 @@ func (s *Session) assign(name, value string, local bool) error {
 	switch strings.ToLower(name) {
 	case "transaction_isolation", "transaction_read_only", "transaction_deferrable":
 		return s.transactionModes([]ast.Node{&ast.DefElem{Defname: strings.ToLower(name), Arg: &ast.String{Sval: value}}})
-	case "role", "session_authorization":
-		v := strings.ToLower(value)
-		if v == "none" || v == "default" || value == s.opts.User {
-			return nil
-		}
-		if _, ok := s.snapshot().Role(value); !ok {
-			return types.Errorf(types.CodeInvalidParameterValue, "role \"%s\" does not exist", value)
-		}
-		return s.set.Set(name, value, local)
+	case "role":
+		return s.setRole(value, local)
+	case "session_authorization":
+		return s.setAuthorization(value, local)
 	}
 	return s.set.Set(name, value, local)
 }

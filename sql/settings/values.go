@@ -65,6 +65,18 @@ func (v *Values) Set(name, value string, local bool) error {
 	return nil
 }
 
+// Derive sets an internal parameter, whose value follows from others.
+func (v *Values) Derive(name, value string) {
+	if old, _ := v.Get(name); old == value {
+		return
+	}
+	v.own()
+	v.set[name] = value
+	if v.local != nil {
+		v.local[name] = value
+	}
+}
+
 func (v *Values) put(key, value string, local bool) {
 	if local && v.local == nil {
 		v.local, v.sharedLocal, v.sharedSet = v.set, true, true

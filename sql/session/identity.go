@@ -1,0 +1,73 @@
+package session
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/pamirdb/pamir/sql/types"
+)
+
+// identify finds out whom the session acts for: the role of SET ROLE, else that
+// of SET SESSION AUTHORIZATION, else the one that logged in. A role that is gone
+// may do nothing.
+func (s *Session) identify() {
+	snap := s.snapshot()
+	oidOf := func(name string) types.OID {
+		if r, ok := snap.Role(name); ok {
+			return r.ID
+		}
+		return types.OID(0)
+	}
+	s.sessionName, _ = s.set.Get("session_authorization")
+	if s.sessionUser = s.login; s.sessionName != s.opts.User {
+		s.sessionUser = oidOf(s.sessionName)
+	}
+	s.user, s.userName = s.sessionUser, s.sessionName
+	if name, _ := s.set.Get("role"); name != "none" {
+		s.user, s.userName = oidOf(name), name
+	}
+	s.set.Derive("is_superuser", onOff(snap.Superuser(s.user)))
+}
+
+// setRole carries out SET ROLE: to a role that the session's user belongs to.
+func (s *Session) setRole(name string, local bool) error {
+	if name = roleName(name); name != "none" {
+		snap := s.snapshot()
+		r, ok := snap.Role(name)
+		if !ok {
+			return types.Errorf(types.CodeInvalidParameterValue, "role \"%s\" does not exist", name)
+		}
+		s.follow()
+		if !snap.Superuser(s.sessionUser) && !slices.Contains(snap.RolesOf(s.sessionUser, false), r.ID) {
+			return types.Errorf(types.CodeInsufficientPrivilege, "permission denied to set role \"%s\"", name)
+		}
+	}
+	return s.set.Set("role", name, local)
+}
+
+// setAuthorization carries out SET SESSION AUTHORIZATION: a superuser becomes
+// anybody, others stay who they are.
+func (s *Session) setAuthorization(name string, local bool) error {
+	if strings.EqualFold(name, "default") {
+		name = s.opts.User
+	}
+	snap := s.snapshot()
+	r, ok := snap.Role(name)
+	if !ok {
+		return types.Errorf(types.CodeInvalidParameterValue, "role \"%s\" does not exist", name)
+	}
+	if r.ID != s.login && !snap.Superuser(s.login) {
+		return types.Errorf(types.CodeInsufficientPrivilege, "permission denied to set session authorization")
+	}
+	if err := s.set.Set("session_authorization", name, local); err != nil {
+		return err
+	}
+	return s.set.Set("role", "none", local)
+}
+
+func roleName(name string) string {
+	if strings.EqualFold(name, "none") || strings.EqualFold(name, "default") {
+		return "none"
+	}
+	return name
+}
