@@ -17,11 +17,13 @@ import (
 	"github.com/pamirdb/pamir/sql/vec"
 )
 
-// copyStmt carries out COPY FROM STDIN and COPY TO STDOUT.
+// copyStmt carries out COPY between a table or a query and the client or a file
+// of this node.
 func (s *Session) copyStmt(n *ast.CopyStmt, w ResultWriter) (string, error) {
-	if n.Filename != "" || n.IsProgram {
-		return "", types.Errorf(types.CodeFeatureNotSupported, "COPY to or from a file or program of the server is not supported").
-			WithHint("Use COPY FROM STDIN, COPY TO STDOUT or psql's \\copy.")
+	if n.Filename != "" {
+		if err := s.mayCopyFile(n); err != nil {
+			return "", err
+		}
 	}
 	if n.IsFrom {
 		return s.copyIn(n, w)
@@ -200,17 +202,20 @@ func (s *Session) copyIn(n *ast.CopyStmt, w ResultWriter) (string, error) {
 	if err := s.ensureTxn(); err != nil {
 		return "", err
 	}
-	r, err := w.CopyIn(len(cols), o.Binary)
+	r, err := copyInput(n, w, len(cols), o.Binary)
 	if err != nil {
 		return "", err
 	}
+	defer r.Close()
 	if src.binary = o.Binary; o.Binary {
 		src.open(copyfmt.NewBinaryReader(r, len(cols)))
 	} else {
 		src.open(copyfmt.NewReader(r, o, names))
 	}
-	// What the client sends is read once: from here on nothing can be run again.
-	s.t.statements++
+	if n.Filename == "" {
+		// What the client sends is read once: from here on nothing can be run again.
+		s.t.statements++
+	}
 	run := &runner{}
 	s.arm(run, p)
 	if err := in.Run(&run.env); err != nil {
@@ -466,9 +471,12 @@ func (s *Session) copyOut(n *ast.CopyStmt, w ResultWriter) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := w.CopyOut(len(names), o.Binary)
+	out, err := copyOutput(n, w, len(names), o.Binary)
 	if err != nil {
 		return "", err
+	}
+	if n.Filename != "" {
+		defer out.Close()
 	}
 	if o.Binary {
 		return s.copyOutBinary(p, out)

@@ -196,6 +196,9 @@ const (
 	CodeAdminShutdown               = "57P01"
 	CodeCannotConnectNow            = "57P03"
 	CodeRaiseException              = "P0001"
+	CodeIOError                     = "58030"
+	CodeUndefinedFile               = "58P01"
+	CodeDuplicateFile               = "58P02"
 	CodeInternal                    = "XX000"
 	CodeDataCorrupted               = "XX001"
 )
