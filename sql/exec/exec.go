@@ -43,6 +43,8 @@ type Env struct {
 	Queue    *Queue
 	// RowID gives new hidden rowids, in ascending order.
 	RowID func() int64
+	// KeyPart is the text of an index's key part, for messages.
+	KeyPart func(t *catalog.Table, c *catalog.IndexColumn) string
 	// MayCommit lets the statement commit with its last write; Committed says
 	// that it did.
 	MayCommit, Committed bool

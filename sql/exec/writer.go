@@ -374,11 +374,7 @@ func uniqueViolation(r *run, t *catalog.Table, x *catalog.Index, row, exprs []ty
 	for i := range x.Columns {
 		c := &x.Columns[i]
 		if c.Column == 0 {
-			src := ""
-			if c.Expr != nil {
-				src = c.Expr.Source
-			}
-			names = append(names, src)
+			names = append(names, r.keyPart(t, c))
 			vals = append(vals, text(r, c.Expr.Tree.Type(), exprs[i]))
 			continue
 		}
@@ -389,6 +385,13 @@ func uniqueViolation(r *run, t *catalog.Table, x *catalog.Index, row, exprs []ty
 	return types.Errorf(types.CodeUniqueViolation, "duplicate key value violates unique constraint \"%s\"", x.Name).
 		WithDetail("Key (%s)=(%s) already exists.", strings.Join(names, ", "), strings.Join(vals, ", ")).
 		On(schemaName(r, t), t.Name, "", x.Name)
+}
+
+func (r *run) keyPart(t *catalog.Table, c *catalog.IndexColumn) string {
+	if r.env.KeyPart == nil {
+		return c.Expr.Source
+	}
+	return r.env.KeyPart(t, c)
 }
 
 func schemaName(r *run, t *catalog.Table) string {

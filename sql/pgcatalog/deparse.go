@@ -106,6 +106,11 @@ func IndexDef(r *catalog.SessionResolver, oid types.OID, column int, pretty bool
 	return b.String(), true
 }
 
+// KeyPart is the text of an index's key part as messages show it.
+func KeyPart(r *catalog.SessionResolver, t *catalog.Table, c *catalog.IndexColumn) string {
+	return indexColumn(r, t, c, true)
+}
+
 func indexColumn(r *catalog.SessionResolver, t *catalog.Table, c *catalog.IndexColumn, pretty bool) string {
 	if c.Expr == nil {
 		return columnName(t, c.Column)

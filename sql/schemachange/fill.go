@@ -1,9 +1,11 @@
 package schemachange
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
+	"sync"
 
 	"github.com/pamirdb/pamir/kv"
 	"github.com/pamirdb/pamir/kv/api"
@@ -11,6 +13,7 @@ import (
 	"github.com/pamirdb/pamir/sql/builtin"
 	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/expr"
+	"github.com/pamirdb/pamir/sql/pgcatalog"
 	"github.com/pamirdb/pamir/sql/rowenc"
 	"github.com/pamirdb/pamir/sql/types"
 	"github.com/pamirdb/pamir/sql/vec"
@@ -25,6 +28,8 @@ const (
 	fillBytes = 128 << 10
 	// fillWriters is how many of them are under way at a time.
 	fillWriters = 4
+	// fillArena is how much room for entries is made at a time.
+	fillArena = 256 << 10
 )
 
 // filler enters the rows of a table into indexes that are new to it.
@@ -45,20 +50,33 @@ type fillTarget struct {
 	x       *catalog.Index
 	enc     *rowenc.IndexEncoder
 	program *expr.Instance // the index's expressions, then its predicate
+	values  []*vec.Vector  // what it gave for the rows at hand
+	parts   []types.Datum  // of the row at hand, parallel to x.Columns; the expressions alone
 	exprs   []int          // key part of each expression
+	arena   []byte         // of keys and values
 	entries
+
+	// As long as the keys of a unique index come in their order, none can be there
+	// already, and the greatest so far tells that they do. From the first on that
+	// does not, each is looked up where it is written, when those before it are there.
+	ascending bool
+	greatest  []byte
+	written   sync.WaitGroup // what was sent while they came in order
 }
 
-// entries are requests for one index, and for a unique one the values of their
-// keys.
+// entries are requests for one index.
 type entries struct {
 	batch kv.Batch
-	rows  []keyValues
 	bytes int
 }
 
-// keyValues are an index key's parts, for the error that names them.
-type keyValues []types.Datum
+// duplicateKeyError says that a unique index would have a key twice.
+type duplicateKeyError struct {
+	target *fillTarget
+	key    []byte
+}
+
+func (*duplicateKeyError) Error() string { return "duplicate key" }
 
 // fill enters every row of from (as stored) into those indexes of to that from
 // does not have.
@@ -90,12 +108,21 @@ func (e *Env) fill(from, to *catalog.Table) error {
 	if f.decoder, err = rowenc.NewDecoder(from, from.PrimaryIndex(), want); err != nil {
 		return err
 	}
+	err = f.run()
+	var dup *duplicateKeyError
+	if errors.As(err, &dup) {
+		return f.duplicate(dup)
+	}
+	return err
+}
+
+func (f *filler) run() error {
 	if !f.Alone {
-		return f.scan()
+		return f.scan(f.enter)
 	}
 	f.writers, f.ctx = errgroup.WithContext(f.Ctx)
 	f.writers.SetLimit(fillWriters)
-	err = f.scan()
+	err := f.scan(f.enter)
 	// A writer's error is the cause, and the scan's is that it was cancelled.
 	if werr := f.writers.Wait(); werr != nil {
 		return werr
@@ -104,7 +131,7 @@ func (e *Env) fill(from, to *catalog.Table) error {
 }
 
 func (f *filler) target(x *catalog.Index) (*fillTarget, error) {
-	t := &fillTarget{x: x}
+	t := &fillTarget{x: x, parts: make([]types.Datum, len(x.Columns)), ascending: true}
 	var es []expr.Expr
 	exprTypes := make([]types.Type, len(x.Columns))
 	for i, c := range x.Columns {
@@ -136,11 +163,12 @@ func (f *filler) target(x *catalog.Index) (*fillTarget, error) {
 	return t, f.DB.Admin().ClearSpan(f.Ctx, start, keys.PrefixEnd(start))
 }
 
-// scan reads the table in pieces.
-func (f *filler) scan() error {
+// scan reads the table in pieces and gives them to visit.
+func (f *filler) scan(visit func(*vec.Batch) error) error {
 	start := keys.TableIndex(uint32(f.from.ID), uint32(f.from.PrimaryIndex().Storage))
 	end := keys.PrefixEnd(start)
 	var b kv.Batch
+	var ks, vs [][]byte
 	for {
 		b.Reset()
 		b.Scan(start, end, &api.ScanOptions{MaxRows: fillRows})
@@ -148,8 +176,20 @@ func (f *filler) scan() error {
 			return err
 		}
 		r := &b.Responses[0]
-		if err := f.enter(r.KVs); err != nil {
+		ks, vs = ks[:0], vs[:0]
+		for i := range r.KVs {
+			ks, vs = append(ks, r.KVs[i].Key), append(vs, r.KVs[i].Value)
+		}
+		for _, c := range f.cols {
+			c.Reset()
+		}
+		if err := f.decoder.Decode(ks, vs, f.cols); err != nil {
 			return err
+		}
+		if len(ks) > 0 {
+			if err := visit(&vec.Batch{Cols: f.cols, N: len(ks)}); err != nil {
+				return err
+			}
 		}
 		if r.Resume == nil {
 			return nil
@@ -159,21 +199,7 @@ func (f *filler) scan() error {
 }
 
 // enter writes the entries of some rows.
-func (f *filler) enter(rows []api.KeyValue) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	ks, vs := make([][]byte, len(rows)), make([][]byte, len(rows))
-	for i := range rows {
-		ks[i], vs[i] = rows[i].Key, rows[i].Value
-	}
-	for _, c := range f.cols {
-		c.Reset()
-	}
-	if err := f.decoder.Decode(ks, vs, f.cols); err != nil {
-		return err
-	}
-	batch := &vec.Batch{Cols: f.cols, N: len(rows)}
+func (f *filler) enter(batch *vec.Batch) error {
 	for _, t := range f.targets {
 		if err := f.enterIndex(t, batch); err != nil {
 			return err
@@ -183,43 +209,29 @@ func (f *filler) enter(rows []api.KeyValue) error {
 }
 
 func (f *filler) enterIndex(t *fillTarget, batch *vec.Batch) error {
-	var values []*vec.Vector
-	if t.program != nil {
-		var err error
-		if values, err = t.program.Eval(&builtin.Ctx{Settings: types.DefaultSettings()}, batch); err != nil {
-			return err
-		}
+	if err := f.evaluate(t, batch); err != nil {
+		return err
 	}
-	exprs := make([]types.Datum, len(t.x.Columns))
 	for i := range batch.N {
-		for k, part := range t.exprs {
-			exprs[part] = values[k].Datum(i)
-		}
-		if t.x.Predicate != nil {
-			if d := values[len(t.exprs)].Datum(i); d.IsNull() || !d.Bool() {
-				continue
-			}
-		}
-		for k := range f.row {
-			f.row[k] = types.Null
-			if p := f.place[k]; p >= 0 {
-				f.row[k] = f.cols[p].Datum(i)
-			}
+		if !f.take(t, i) {
+			continue
 		}
 		if t.enc.Primary {
 			if err := f.keyNotNull(t.x); err != nil {
 				return err
 			}
 		}
-		expect := api.Expect{}
-		if t.x.Unique {
-			expect.Kind = api.ExpectAbsent
+		key, value := t.encode(f.row)
+		expect := t.expect(key)
+		if expect == api.ExpectAbsent && t.ascending {
+			// From here on a key may be one that is still on its way.
+			if err := f.write(t); err != nil {
+				return err
+			}
+			t.ascending = false
+			t.written.Wait()
 		}
-		if t.x.Unique {
-			t.rows = append(t.rows, f.keyOf(t.x, exprs))
-		}
-		key, value := t.enc.AppendKey(nil, f.row, exprs), t.enc.AppendValue(nil, f.row)
-		t.batch.Put(key, value, expect)
+		t.batch.Put(key, value, api.Expect{Kind: expect})
 		if t.bytes += len(key) + len(value); t.bytes >= fillBytes {
 			if err := f.write(t); err != nil {
 				return err
@@ -227,6 +239,60 @@ func (f *filler) enterIndex(t *fillTarget, batch *vec.Batch) error {
 		}
 	}
 	return f.write(t)
+}
+
+// evaluate computes an index's expressions and predicate for some rows.
+func (f *filler) evaluate(t *fillTarget, batch *vec.Batch) (err error) {
+	if t.program != nil {
+		t.values, err = t.program.Eval(&builtin.Ctx{Settings: types.DefaultSettings()}, batch)
+	}
+	return err
+}
+
+// take makes the i-th of the rows the one at hand. It reports whether the index
+// has an entry for it.
+func (f *filler) take(t *fillTarget, i int) bool {
+	if t.x.Predicate != nil {
+		if d := t.values[len(t.exprs)].Datum(i); d.IsNull() || !d.Bool() {
+			return false
+		}
+	}
+	for k, part := range t.exprs {
+		t.parts[part] = t.values[k].Datum(i)
+	}
+	for k := range f.row {
+		f.row[k] = types.Null
+		if p := f.place[k]; p >= 0 {
+			f.row[k] = f.cols[p].Datum(i)
+		}
+	}
+	return true
+}
+
+// encode makes the entry of a row. It stays valid.
+func (t *fillTarget) encode(row []types.Datum) (key, value []byte) {
+	if cap(t.arena)-len(t.arena) < fillArena/16 {
+		t.arena = make([]byte, 0, fillArena)
+	}
+	at := len(t.arena)
+	t.arena = t.enc.AppendKey(t.arena, row, t.parts)
+	mid := len(t.arena)
+	t.arena = t.enc.AppendValue(t.arena, row)
+	return t.arena[at:mid:mid], t.arena[mid:len(t.arena):len(t.arena)]
+}
+
+// expect says what must be known of an entry where it is written. Nobody else
+// knows the storage, and the entries of an index that is not unique differ by the
+// keys of their rows.
+func (t *fillTarget) expect(key []byte) api.ExpectKind {
+	switch {
+	case !t.x.Unique:
+		return api.ExpectFresh
+	case t.ascending && bytes.Compare(key, t.greatest) > 0:
+		t.greatest = key
+		return api.ExpectFresh
+	}
+	return api.ExpectAbsent
 }
 
 // write sends a target's entries: in the transaction if statements that follow
@@ -239,13 +305,20 @@ func (f *filler) write(t *fillTarget) error {
 		return nil
 	}
 	if f.writers == nil {
-		return f.duplicate(t.x, &e, f.Txn.Send(f.Ctx, &e.batch))
+		return t.duplicate(f.Txn.Send(f.Ctx, &e.batch))
 	}
 	if err := f.ctx.Err(); err != nil {
 		return err
 	}
+	inOrder := t.ascending
+	if inOrder {
+		t.written.Add(1)
+	}
 	f.writers.Go(func() error {
-		return f.duplicate(t.x, &e, f.DB.Run(f.ctx, kv.TxnOptions{}, func(txn kv.Txn) error {
+		if inOrder {
+			defer t.written.Done()
+		}
+		return t.duplicate(f.DB.Run(f.ctx, kv.TxnOptions{}, func(txn kv.Txn) error {
 			b := e.batch
 			b.Responses, b.Commit = nil, true
 			return txn.Send(f.ctx, &b)
@@ -254,44 +327,60 @@ func (f *filler) write(t *fillTarget) error {
 	return nil
 }
 
-// duplicate says which values are there twice, if that is the error.
-func (f *filler) duplicate(x *catalog.Index, entries *entries, err error) error {
-	var dup *api.ConditionFailedError
-	if errors.As(err, &dup) {
-		e := types.Errorf(types.CodeUniqueViolation, "could not create unique index \"%s\"", x.Name)
-		e.Schema, e.Table, e.Constraint = f.schemaName(f.to.Schema), f.to.Name, x.Name
-		if dup.Index >= 0 && dup.Index < len(entries.rows) {
-			e.Detail = f.duplicated(x, entries.rows[dup.Index])
-		}
-		return e
+// duplicate recognizes an entry that is there already.
+func (t *fillTarget) duplicate(err error) error {
+	var failed *api.ConditionFailedError
+	if errors.As(err, &failed) {
+		return &duplicateKeyError{target: t, key: failed.Key}
 	}
 	return err
 }
 
-// keyOf copies the values of an index key's parts.
-func (f *filler) keyOf(x *catalog.Index, exprs []types.Datum) keyValues {
-	out := make(keyValues, len(x.Columns))
-	for i, c := range x.Columns {
-		if out[i] = exprs[i]; c.Column != 0 {
-			out[i] = f.row[f.to.Ordinal(c.Column)]
+// errFound stops a search.
+var errFound = errors.New("found")
+
+// duplicate says which values are there twice. It looks for a row that has them:
+// keys do not always give them back.
+func (f *filler) duplicate(dup *duplicateKeyError) error {
+	t := dup.target
+	e := types.Errorf(types.CodeUniqueViolation, "could not create unique index \"%s\"", t.x.Name)
+	e.Schema, e.Table, e.Constraint = f.schemaName(f.to.Schema), f.to.Name, t.x.Name
+	err := f.scan(func(batch *vec.Batch) error {
+		if err := f.evaluate(t, batch); err != nil {
+			return err
 		}
+		for i := range batch.N {
+			if !f.take(t, i) {
+				continue
+			}
+			t.arena = t.enc.AppendKey(t.arena[:0], f.row, t.parts)
+			if bytes.Equal(t.arena, dup.key) {
+				e.Detail = f.duplicated(t)
+				return errFound
+			}
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errFound) {
+		return err
 	}
-	return out
+	return e
 }
 
-func (f *filler) duplicated(x *catalog.Index, vals keyValues) string {
+// duplicated is the detail about the row at hand.
+func (f *filler) duplicated(t *fillTarget) string {
 	var names, texts []string
-	for i, c := range x.Columns {
-		t := types.TextType
+	for i, c := range t.x.Columns {
+		typ, v := types.TextType, t.parts[i]
 		if c.Column != 0 {
-			tc, _ := f.to.Column(c.Column)
-			names, t = append(names, tc.Name), tc.Type
+			at := f.to.Ordinal(c.Column)
+			names, typ, v = append(names, f.to.Columns[at].Name), f.to.Columns[at].Type, f.row[at]
 		} else {
-			names, t = append(names, c.Expr.Source), c.Expr.Tree.Type()
+			names, typ = append(names, pgcatalog.KeyPart(f.resolver(), f.to, &t.x.Columns[i])), c.Expr.Tree.Type()
 		}
 		text := "null"
-		if !vals[i].IsNull() {
-			text = types.TextOf(t.OID, vals[i], types.DefaultSettings())
+		if !v.IsNull() {
+			text = types.TextOf(typ.OID, v, types.DefaultSettings())
 		}
 		texts = append(texts, text)
 	}
@@ -323,9 +412,6 @@ func (e *Env) schemaName(oid types.OID) string {
 func (e *Env) sqlName(t *catalog.Table) string {
 	return quoteIdent(e.schemaName(t.Schema)) + "." + quoteIdent(t.Name)
 }
-
-// errFound stops a query at its first row.
-var errFound = errors.New("found")
 
 // firstRow runs a query and returns its first row, nil if there is none.
 func (e *Env) firstRow(sql string) ([]types.Datum, error) {

@@ -60,6 +60,7 @@ type Session struct {
 	currvals map[types.OID]int64
 
 	keyBuf  []byte
+	keyPart func(*catalog.Table, *catalog.IndexColumn) string
 	lits    []parse.Literal
 	tag     []byte
 	lastTag string
@@ -83,6 +84,7 @@ func New(ctx context.Context, srv *Server, pid int32, o Options) (*Session, erro
 	}
 	s := &Session{srv: srv, pid: pid, opts: o, set: settings.New(), parent: ctx, started: time.Now(),
 		plans: map[string]*sessionPlan{}, stmts: map[string]*prepared{}, portals: map[string]*portal{}, currvals: map[types.OID]int64{}}
+	s.keyPart = func(t *catalog.Table, c *catalog.IndexColumn) string { return pgcatalog.KeyPart(s.resolve(), t, c) }
 	snap := srv.store.Snapshot()
 	role, ok := snap.Role(o.User)
 	if !ok {
@@ -292,6 +294,7 @@ func (s *Session) prepareRunner(r *runner) {
 	r.account = exec.Account{Limit: s.srv.cfg.StatementMemory}
 	r.env.Ctx, r.env.Eval, r.env.Txn, r.env.Scan = s.ctx, &r.eval, s.t.txn, s.srv.cfg.Evaluator
 	r.env.Snapshot, r.env.Virtual, r.env.Account = s.snapshot(), (*virtualTables)(s), &r.account
+	r.env.KeyPart = s.keyPart
 	r.env.SpillDir, r.env.Queue, r.env.RowID = s.srv.cfg.TempDir, &s.t.queue, s.srv.nextRowID
 	r.env.MayCommit, r.env.Committed, r.env.Measure = false, false, false
 }

@@ -301,3 +301,21 @@ func TestExtended(t *testing.T) {
 		t.Error("the transaction is open after Sync")
 	}
 }
+
+// TestFillUnordered has unique indexes made of more rows than are written at once,
+// whose keys leave their order late: what is there twice is found.
+func TestFillUnordered(t *testing.T) {
+	h := newHarness(t, kvtest.Options{})
+	h.expect("CREATE TABLE t (a int, b int)", "CREATE TABLE")
+	h.expect("INSERT INTO t SELECT g, g % 4999 FROM generate_series(1, 5000) g", "INSERT 0 5000")
+	for _, key := range []string{"PRIMARY KEY (b)", "UNIQUE (b)"} {
+		got := h.run(h.s, "ALTER TABLE t ADD "+key)
+		if !strings.Contains(got, "ERROR 23505: could not create unique index") || !strings.Contains(got, "DETAIL: Key (b)=(1) is duplicated.") {
+			t.Errorf("%s: %s", key, got)
+		}
+	}
+	h.expect("DELETE FROM t WHERE a = 1", "DELETE 1")
+	h.expect("ALTER TABLE t ADD PRIMARY KEY (b)", "ALTER TABLE")
+	h.expect("SELECT count(*), min(b), max(b) FROM t", "4999|0|4998\nSELECT 1")
+	h.expect("SELECT a FROM t WHERE b IN (0, 1, 77) ORDER BY a", "77\n4999\n5000\nSELECT 3")
+}
