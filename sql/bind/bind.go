@@ -57,11 +57,14 @@ type binder struct {
 	depends  map[types.OID]uint64
 	order    []types.OID // of depends
 	settings bool
-	untyped  bool // a parameter or lifted literal was met before its type
-	ctes     int
-	depth    int
-	notices  []*types.Error
-	views    []types.OID // being expanded
+	// exact keeps number literals as they were written, for expressions that are
+	// shown again.
+	exact   bool
+	untyped bool // a parameter or lifted literal was met before its type
+	ctes    int
+	depth   int
+	notices []*types.Error
+	views   []types.OID // being expanded
 	// freeze is what the names in the view being expanded stand for.
 	freeze map[*ast.RangeVar]*catalog.ViewRef
 	trace  *Trace

@@ -33,7 +33,7 @@ func (b *binder) coerce(e expr.Expr, t types.Type, ctx pgfacts.Context, what str
 	if from.OID == t.OID {
 		return b.applyTypmod(e, t, ctx, loc)
 	}
-	if r, ok := b.widenLiteral(e, t.OID); ok {
+	if r, ok := b.widenLiteral(e, t.OID); ok && !b.exact {
 		return b.applyTypmod(r, t, ctx, loc)
 	}
 	c := pgfacts.FindCoercion(from.OID, t.OID, ctx)

@@ -431,6 +431,8 @@ func (q *query) subscripts(inds []ast.Node, t types.Type, loc int, assign bool) 
 	switch {
 	case t.OID == types.JSONBOID:
 		key, result = types.TextType, types.JSONBType
+	case t.OID == types.NameOID && !assign:
+		elem, result = types.QCharOID, types.QCharType
 	case elem == 0:
 		return nil, types.Errorf(types.CodeDatatypeMismatch, "cannot subscript type %s because it does not support subscripting",
 			types.Format(t.OID, -1)).At(loc)
@@ -445,6 +447,9 @@ func (q *query) subscripts(inds []ast.Node, t types.Type, loc int, assign bool) 
 	}
 	if slice && t.OID == types.JSONBOID {
 		return nil, noSlices(inds)
+	}
+	if slice && t.OID == types.NameOID {
+		return nil, types.Errorf(types.CodeFeatureNotSupported, "slices of fixed-length arrays not implemented")
 	}
 	if slice {
 		s.Typ = t

@@ -26,6 +26,8 @@ const (
 // table, which may be nil for a default, come out with their ColumnID as id.
 func Stored(kind StoredKind, n ast.Node, table *catalog.Table, want types.Type, column string, r catalog.Resolver, o Options) (expr.Expr, error) {
 	b := newBinder(r, o)
+	// Queries are compared with the expressions of indexes, but not with others.
+	b.exact = kind != StoredIndexExpr && kind != StoredPredicate
 	q := b.newQuery(nil)
 	q.clause = [...]clause{clauseDefault, clauseCheck, clauseIndex, clauseIndex, clauseDefault}[kind]
 	toColumn := make(map[plan.ColID]catalog.ColumnID)

@@ -70,7 +70,7 @@ func isHostFunc(p *pgfacts.Proc) bool {
 		}
 	}
 	switch p.Name {
-	case "current_setting", "set_config", "regclass", "amvalidate", "lastval", "mxid_age", "age":
+	case "current_setting", "set_config", "regclass", "amvalidate", "lastval", "mxid_age", "age", "acldefault":
 		return true
 	}
 	return false

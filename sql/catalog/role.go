@@ -40,7 +40,7 @@ const (
 	ReadAllDataRoleOID   types.OID = 6181
 	WriteAllDataRoleOID  types.OID = 6182
 	readAllSettingsOID   types.OID = 3374
-	databaseOwnerRoleOID types.OID = 6171
+	DatabaseOwnerRoleOID types.OID = 6171 // its one member is the owner of the database at hand
 )
 
 // PredefinedRoles are the roles that every cluster has.
@@ -49,7 +49,7 @@ func PredefinedRoles() []Descriptor {
 		return &Role{Header: Header{ID: oid, Name: name, Version: 1}, Inherit: true, ConnLimit: -1, MemberOf: memberOf}
 	}
 	return []Descriptor{
-		role(databaseOwnerRoleOID, "pg_database_owner"),
+		role(DatabaseOwnerRoleOID, "pg_database_owner"),
 		role(MonitorRoleOID, "pg_monitor", readAllSettingsOID, ReadAllStatsRoleOID),
 		role(readAllSettingsOID, "pg_read_all_settings"),
 		role(ReadAllStatsRoleOID, "pg_read_all_stats"),
@@ -81,6 +81,24 @@ func (s *Snapshot) RolesOf(role types.OID, inherited bool) []types.OID {
 		}
 	}
 	return roles
+}
+
+// HasPrivilege reports whether one of roles may do something with an object: as
+// its owner, or because it was granted.
+func (h *Header) HasPrivilege(roles []types.OID, privilege byte) bool {
+	if slices.Contains(roles, h.Owner) {
+		return true
+	}
+	return slices.ContainsFunc(h.ACL, func(g Grant) bool {
+		return (g.Grantee == 0 || slices.Contains(roles, g.Grantee)) && g.Column == 0 && strings.IndexByte(g.Privileges, privilege) >= 0
+	})
+}
+
+// PublicSchema is a new database's schema public: everybody may use what is in
+// it, and the database's owner create there.
+func PublicSchema(oid, database types.OID) *Schema {
+	acl := []Grant{{Grantee: DatabaseOwnerRoleOID, Grantor: DatabaseOwnerRoleOID, Privileges: "UC"}, {Grantor: DatabaseOwnerRoleOID, Privileges: "U"}}
+	return &Schema{Header: Header{ID: oid, Name: "public", Database: database, Owner: DatabaseOwnerRoleOID, Version: 1, ACL: acl, Comment: "standard public schema"}}
 }
 
 // Superuser reports whether a role may do everything.

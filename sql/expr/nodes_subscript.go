@@ -13,13 +13,14 @@ type subscriptNode struct {
 	arg, assign  node
 	upper, lower []node // nil entries for bounds left out
 	slice, jsonb bool
+	name         bool // of a name, which is an array of "char" from 0 on
 	textSubs     []bool
 	elem         types.OID
 }
 
 func (c *compiler) subscript(n *Subscript) (node, error) {
 	s := &subscriptNode{reg: c.reg(n.Typ.Repr()), slice: n.Lower != nil, jsonb: n.Arg.Type().OID == types.JSONBOID}
-	s.elem = n.Arg.Type().Elem().OID
+	s.elem, s.name = n.Arg.Type().Elem().OID, n.Arg.Type().OID == types.NameOID
 	var err error
 	if s.arg, err = c.compile(n.Arg); err != nil {
 		return nil, err
@@ -107,6 +108,9 @@ func (s *subscriptNode) one(v *vec.Vector, up, lo []*vec.Vector, asg *vec.Vector
 	}
 	if v.IsNull(i) {
 		return types.Null, nil
+	}
+	if s.name {
+		return byteOfName(v.Bytes(i), up, i), nil
 	}
 	if s.jsonb {
 		return s.fetchJSON(v, up, i), nil
@@ -221,4 +225,16 @@ func collectSlice(a *types.Array, f types.FlatArray, from, to []int, d, at int) 
 			a.Elems = append(a.Elems, f.At(p))
 		}
 	}
+}
+
+// byteOfName is one byte of a name, zero behind its end.
+func byteOfName(name []byte, up []*vec.Vector, i int) types.Datum {
+	const nameLen = 64
+	if len(up) != 1 || up[0].IsNull(i) || up[0].Int(i) < 0 || up[0].Int(i) >= nameLen {
+		return types.Null
+	}
+	if at := int(up[0].Int(i)); at < len(name) {
+		return types.NewInt(int64(int8(name[at])))
+	}
+	return types.NewInt(0)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/pamirdb/pamir/sql/catalog"
+	"github.com/pamirdb/pamir/sql/expr"
 	"github.com/pamirdb/pamir/sql/types"
 )
 
@@ -79,6 +80,15 @@ func dependRows(s *scan) error {
 		if !s.inDatabase(d.Head()) {
 			return nil
 		}
+		if class, oid := classRel, d.Head().ID; ours(d) {
+			if d.Kind() == catalog.KindSchema {
+				class = 2615
+			}
+			return put(class, oid, 0, 3079, extensionOID, 0, 'e')
+		}
+		if err := s.dependDefaults(d, put); err != nil {
+			return err
+		}
 		switch x := d.(type) {
 		case *catalog.Sequence:
 			if x.OwnerTable == 0 {
@@ -110,6 +120,51 @@ func dependRows(s *scan) error {
 		}
 		return nil
 	})
+}
+
+// dependDefaults tells that the defaults of a table go with their columns, and
+// need the sequences that they name.
+func (s *scan) dependDefaults(d catalog.Descriptor, put func(class, obj types.OID, sub int64, refClass, ref types.OID, refSub int64, kind byte) error) error {
+	const classRel, classDefault = types.OID(1259), types.OID(2604)
+	for _, c := range visibleColumns(d) {
+		e := c.Default
+		if e == nil {
+			e = c.Generated
+		}
+		if e == nil {
+			continue
+		}
+		oid := defaultOID(d.Head().ID, c.ID)
+		if err := put(classDefault, oid, 0, classRel, d.Head().ID, int64(c.ID), 'a'); err != nil {
+			return err
+		}
+		var needs []types.OID
+		expr.Walk(e.Tree, func(x expr.Expr) bool {
+			if k, ok := x.(*expr.Const); ok && k.Typ.OID == types.RegClassOID && !k.Value.IsNull() {
+				needs = append(needs, types.OID(k.Value.Int()))
+			}
+			return true
+		})
+		for _, on := range needs {
+			if err := put(classDefault, oid, 0, classRel, on, 0, 'n'); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// extensionOID is a built-in extension, to which pamir_internal belongs: tools
+// that dump a database leave alone what is an extension's.
+const extensionOID types.OID = 13998
+
+func ours(d catalog.Descriptor) bool {
+	return d.Head().ID == catalog.PamirInternalOID || d.Head().Schema == catalog.PamirInternalOID
+}
+
+func extensionRows(s *scan) error {
+	return s.put(oidCol("oid", extensionOID), textCol("extname", "pamir"), oidCol("extowner", catalog.RootRoleOID),
+		oidCol("extnamespace", catalog.PamirInternalOID), boolCol("extrelocatable", false), textCol("extversion", "1.0"))
 }
 
 func sequenceRows(s *scan) error {

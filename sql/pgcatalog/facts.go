@@ -168,12 +168,16 @@ func (s *scan) typeRow(oid types.OID, h *catalog.Header, name string, length int
 	if base.OID != 0 {
 		mod = int64(base.Mod)
 	}
+	storage := byte('x')
+	if length > 0 {
+		storage = 'p'
+	}
 	return s.put(oidCol("oid", oid), textCol("typname", name), oidCol("typnamespace", h.Schema), oidCol("typowner", h.Owner),
 		intCol("typlen", length), boolCol("typbyval", length == 4), charCol("typtype", class), charCol("typcategory", category),
 		boolCol("typispreferred", false), boolCol("typisdefined", true), charCol("typdelim", ','), oidCol("typrelid", rel),
 		oidCol("typsubscript", 0), oidCol("typelem", elem), oidCol("typarray", array), oidCol("typinput", 0), oidCol("typoutput", 0),
 		oidCol("typreceive", 0), oidCol("typsend", 0), oidCol("typmodin", 0), oidCol("typmodout", 0), oidCol("typanalyze", 0),
-		charCol("typalign", 'i'), charCol("typstorage", 'x'), boolCol("typnotnull", notNull), oidCol("typbasetype", base.OID),
+		charCol("typalign", 'i'), charCol("typstorage", storage), boolCol("typnotnull", notNull), oidCol("typbasetype", base.OID),
 		intCol("typtypmod", mod), intCol("typndims", 0), oidCol("typcollation", 0))
 }
 

@@ -162,11 +162,36 @@ func (s *scan) acl(column string, d catalog.Descriptor) col {
 	if items == nil {
 		return nullCol(column)
 	}
-	v, err := parseText(types.Of(aclItemArray), "{"+strings.Join(items, ",")+"}")
+	v, err := aclArray(items)
 	if err != nil {
 		return nullCol(column)
 	}
 	return col{column, v}
+}
+
+func aclArray(items []string) (types.Datum, error) {
+	return parseText(types.Of(aclItemArray), "{"+strings.Join(items, ",")+"}")
+}
+
+// DefaultACL is acldefault: the privileges on an object of a kind of its owner and
+// of everybody, if nobody was given or denied any.
+func DefaultACL(snap *catalog.Snapshot, kind byte, owner types.OID) (types.Datum, error) {
+	p, ok := map[byte]struct{ public, owner string }{'c': {}, 'r': {"", "arwdDxt"}, 's': {"", "rwU"}, 'd': {"Tc", "CTc"}, 'f': {"X", "X"}, 'l': {"U", "U"},
+		'L': {"", "rw"}, 'n': {"", "UC"}, 'p': {"", "sA"}, 't': {"", "C"}, 'F': {"", "U"}, 'S': {"", "U"}, 'T': {"U", "U"}}[kind]
+	if !ok {
+		return types.Null, types.Errorf(types.CodeInternal, "unrecognized objtype abbreviation: %c", kind)
+	}
+	name := formatOID(owner)
+	if d, ok := snap.ByOID(owner); ok {
+		name = QuoteIdent(d.Head().Name)
+	}
+	var items []string
+	for _, x := range []struct{ grantee, privileges string }{{"", p.public}, {name, p.owner}} {
+		if x.privileges != "" {
+			items = append(items, `"`+strings.ReplaceAll(x.grantee+"="+x.privileges+"/"+name, `"`, `\"`)+`"`)
+		}
+	}
+	return aclArray(items)
 }
 
 // tablesRows serves pg_tables.

@@ -17,6 +17,7 @@ func rowMakers() map[string]func(*scan) error {
 		"pg_catalog.pg_index":               indexRows,
 		"pg_catalog.pg_constraint":          constraintRows,
 		"pg_catalog.pg_depend":              dependRows,
+		"pg_catalog.pg_extension":           extensionRows,
 		"pg_catalog.pg_sequence":            sequenceRows,
 		"pg_catalog.pg_rewrite":             rewriteRows,
 		"pg_catalog.pg_database":            databaseRows,

@@ -140,7 +140,7 @@ func (m *tableMaker) uniqueConstraint(c *ast.Constraint, columns []string) error
 	if x.Include, err = m.columnIDs(stringList(c.Including), c.Location); err != nil {
 		return err
 	}
-	suffix, part := "key", strings.Join(columns, "_")
+	suffix, part := "key", strings.Join(slices.Concat(columns, stringList(c.Including)), "_")
 	kind := catalog.UniqueConstraint
 	if primary {
 		suffix, part, kind = "pkey", "", catalog.PrimaryKey

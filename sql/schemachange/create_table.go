@@ -44,7 +44,7 @@ func (e *Env) createTable(s *ast.CreateStmt) error {
 	n := rangeName(s.Relation)
 	sc, err := e.schemaFor(s.Relation)
 	var missing *types.Error
-	if errors.As(err, &missing) && missing.Code == types.CodeInvalidSchemaName {
+	if errors.As(err, &missing) && (missing.Code == types.CodeInvalidSchemaName || missing.Code == types.CodeInsufficientPrivilege && missing.Detail == "") {
 		return missing.At(position(s.Relation.Location))
 	}
 	if err != nil {

@@ -75,6 +75,7 @@ func (m *tableMaker) index(s *ast.IndexStmt) (*catalog.Index, error) {
 			return nil, types.Errorf(types.CodeUndefinedColumn, "column \"%s\" does not exist", el.Name)
 		}
 		x.Include = append(x.Include, c.ID)
+		names = append(names, c.Name)
 	}
 	if s.WhereClause != nil {
 		p, err := m.stored(bind.StoredPredicate, s.WhereClause, types.Of(types.BoolOID), "")

@@ -56,7 +56,7 @@ func (e *Env) creationSchema(n catalog.Name) (*catalog.Schema, error) {
 		if !ok {
 			return nil, types.Errorf(types.CodeInvalidSchemaName, "no schema has been selected to create in")
 		}
-		return sc, nil
+		return sc, e.mayCreate(sc)
 	}
 	sc, ok := r.Schema(n.Schema)
 	if !ok {
@@ -65,7 +65,14 @@ func (e *Env) creationSchema(n catalog.Name) (*catalog.Schema, error) {
 	if sc.ID < catalog.PublicOID || sc.ID == catalog.InformationSchemaOID || sc.ID == catalog.PamirInternalOID {
 		return nil, types.Errorf(types.CodeInsufficientPrivilege, "permission denied to create \"%s\"", n).WithDetail("System catalog modifications are currently disallowed.")
 	}
-	return sc, nil
+	return sc, e.mayCreate(sc)
+}
+
+func (e *Env) mayCreate(sc *catalog.Schema) error {
+	if !e.may(&sc.Header, 'C') {
+		return types.Errorf(types.CodeInsufficientPrivilege, "permission denied for schema %s", sc.Name)
+	}
+	return nil
 }
 
 // relationExists reports whether a schema has a relation of that name.
@@ -116,11 +123,24 @@ func (e *Env) role() *catalog.Role {
 // mustOwn fails unless the user owns the object, by membership too, or is a
 // superuser.
 func (e *Env) mustOwn(h *catalog.Header, kind string) error {
-	r := e.role()
-	if r.Super || h.Owner == e.User || slices.Contains(r.MemberOf, h.Owner) {
+	if e.role().Super || slices.Contains(e.roles(), h.Owner) {
 		return nil
 	}
 	return types.Errorf(types.CodeInsufficientPrivilege, "must be owner of %s %s", kind, h.Name)
+}
+
+// roles are those whose privileges the user has.
+func (e *Env) roles() []types.OID {
+	roles := e.Change.Snapshot().RolesOf(e.User, true)
+	if slices.Contains(roles, e.Database.Owner) {
+		roles = append(roles, catalog.DatabaseOwnerRoleOID)
+	}
+	return roles
+}
+
+// may reports whether the user has a privilege on an object.
+func (e *Env) may(h *catalog.Header, privilege byte) bool {
+	return e.role().Super || h.HasPrivilege(e.roles(), privilege)
 }
 
 // relation finds a table, view or sequence (not an index).

@@ -24,6 +24,9 @@ func (e *Env) createSchema(s *ast.CreateSchemaStmt) error {
 			name = r.Name
 		}
 	}
+	if !e.may(&e.Database.Header, 'C') {
+		return types.Errorf(types.CodeInsufficientPrivilege, "permission denied for database %s", e.Database.Name)
+	}
 	if len(name) > 3 && name[:3] == "pg_" {
 		return types.Errorf(types.CodeReservedName, "unacceptable schema name \"%s\"", name).WithDetail("The prefix \"pg_\" is reserved for system schemas.")
 	}
@@ -84,12 +87,10 @@ func (e *Env) createDatabase(s *ast.CreatedbStmt) error {
 			db.NoConnect = !defBool(d)
 		}
 	}
-	public, err := e.header("public", nil)
-	if err != nil {
+	if db.Public, err = e.oid(); err != nil {
 		return err
 	}
-	public.Database, public.Owner, db.Public = db.ID, db.Owner, public.ID
-	e.Change.Put(db, &catalog.Schema{Header: public})
+	e.Change.Put(db, catalog.PublicSchema(db.Public, db.ID))
 	return nil
 }
 

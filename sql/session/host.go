@@ -63,6 +63,9 @@ func init() {
 		"pg_get_viewdef": func(s *Session, a []types.Datum) (types.Datum, error) {
 			return found(s.viewDef(oidArg(a, 0)))
 		},
+		"acldefault": func(s *Session, a []types.Datum) (types.Datum, error) {
+			return pgcatalog.DefaultACL(s.snapshot(), byte(a[0].Int()), oidArg(a, 1))
+		},
 		"pg_get_expr":            getExpr,
 		"pg_table_is_visible":    visible,
 		"pg_type_is_visible":     yes,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pamirdb/pamir/sql/catalog"
@@ -29,13 +28,8 @@ func (s *Session) allow(d catalog.Descriptor, privilege byte) error {
 		return nil
 	}
 	roles := snap.RolesOf(s.user, true)
-	if slices.Contains(roles, h.Owner) || slices.Contains(roles, allData(privilege)) {
+	if h.HasPrivilege(roles, privilege) || slices.Contains(roles, allData(privilege)) {
 		return nil
-	}
-	for _, g := range h.ACL {
-		if (g.Grantee == 0 || slices.Contains(roles, g.Grantee)) && g.Column == 0 && strings.IndexByte(g.Privileges, privilege) >= 0 {
-			return nil
-		}
 	}
 	return types.Errorf(types.CodeInsufficientPrivilege, "permission denied for %s %s", d.Kind(), h.Name)
 }

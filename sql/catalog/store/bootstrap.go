@@ -61,7 +61,7 @@ func firstDescriptors() []catalog.Descriptor {
 			Super: true, Inherit: true, CreateRole: true, CreateDB: true, Login: true, Replication: true, BypassRLS: true, ConnLimit: -1},
 		&catalog.Database{Header: head(postgresOID, "postgres", 0), Encoding: "UTF8", ConnLimit: -1, Public: postgresPublicOID},
 		&catalog.Database{Header: head(defaultdbOID, "defaultdb", 0), Encoding: "UTF8", ConnLimit: -1, Public: catalog.PublicOID},
-		&catalog.Schema{Header: head(catalog.PublicOID, "public", defaultdbOID)},
-		&catalog.Schema{Header: head(postgresPublicOID, "public", postgresOID)},
+		catalog.PublicSchema(catalog.PublicOID, defaultdbOID),
+		catalog.PublicSchema(postgresPublicOID, postgresOID),
 	}
 }
