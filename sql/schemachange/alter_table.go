@@ -43,7 +43,7 @@ func objectName(o ast.ObjectType) string {
 }
 
 func (e *Env) alterTable(s *ast.AlterTableStmt) error {
-	if s.Objtype != ast.OBJECT_TABLE {
+	if s.Objtype != ast.OBJECT_TABLE || e.changesOwner(s) {
 		return e.alterOther(s)
 	}
 	t, ok, err := e.ownTable(s.Relation, s.MissingOk)
@@ -64,6 +64,12 @@ func (e *Env) alterTable(s *ast.AlterTableStmt) error {
 
 // alterOther takes ALTER INDEX, SEQUENCE and VIEW, of which the owner is all
 // that ALTER TABLE's commands change.
+// changesOwner reports whether ALTER TABLE only gives a relation a new owner,
+// which it does to any kind of them.
+func (e *Env) changesOwner(s *ast.AlterTableStmt) bool {
+	return !slices.ContainsFunc(s.Cmds, func(n ast.Node) bool { return n.(*ast.AlterTableCmd).Subtype != ast.AT_ChangeOwner })
+}
+
 func (e *Env) alterOther(s *ast.AlterTableStmt) error {
 	for _, n := range s.Cmds {
 		c := n.(*ast.AlterTableCmd)
@@ -71,6 +77,10 @@ func (e *Env) alterOther(s *ast.AlterTableStmt) error {
 			return types.Errorf(types.CodeFeatureNotSupported, "this form of %s is not supported", alterTag(s.Objtype))
 		}
 		d, err := e.relation(rangeName(s.Relation), -1)
+		if types.CodeOf(err) == types.CodeUndefinedTable && s.MissingOk {
+			e.notice("00000", "relation \"%s\" does not exist, skipping", s.Relation.Relname)
+			return nil
+		}
 		if err != nil {
 			return err
 		}

@@ -37,15 +37,59 @@ func (e *Env) createSchema(s *ast.CreateSchemaStmt) error {
 		}
 		return types.Errorf(types.CodeDuplicateSchema, "schema \"%s\" already exists", name)
 	}
-	if len(s.SchemaElts) > 0 {
-		return types.Errorf(types.CodeFeatureNotSupported, "CREATE SCHEMA with further statements is not supported")
-	}
 	h, err := e.header(name, nil)
 	if err != nil {
 		return err
 	}
 	h.Owner = owner
 	e.Change.Put(&catalog.Schema{Header: h})
+	return e.schemaElements(h.Name, owner, s.SchemaElts)
+}
+
+// schemaElements carries out the statements within CREATE SCHEMA, in the schema
+// and as its owner: sequences first, then tables, views, indexes and grants.
+func (e *Env) schemaElements(schema string, owner types.OID, elts []ast.Node) error {
+	if len(elts) == 0 {
+		return nil
+	}
+	in := *e
+	in.User, in.SearchPath = owner, append([]string{schema}, e.SearchPath...)
+	var groups [5][]ast.Node
+	for _, n := range elts {
+		var name *ast.RangeVar
+		group := 0
+		switch x := n.(type) {
+		case *ast.CreateSeqStmt:
+			name = x.Sequence
+		case *ast.CreateStmt:
+			name, group = x.Relation, 1
+		case *ast.ViewStmt:
+			name, group = x.View, 2
+		case *ast.IndexStmt:
+			name, group = x.Relation, 3
+		case *ast.GrantStmt:
+			group = 4
+		}
+		if _, f := runner(n); f == nil || name == nil && group != 4 {
+			return types.Errorf(types.CodeFeatureNotSupported, "this statement within CREATE SCHEMA is not supported")
+		}
+		if name != nil && name.Schemaname != "" && name.Schemaname != schema {
+			return types.Errorf("42P15", "CREATE specifies a schema (%s) different from the one being created (%s)", name.Schemaname, schema)
+		}
+		if name != nil {
+			name.Schemaname = schema
+		}
+		groups[group] = append(groups[group], n)
+	}
+	for _, group := range groups {
+		for _, n := range group {
+			_, f := runner(n)
+			if err := f(&in); err != nil {
+				return err
+			}
+		}
+	}
+	e.lastOID, e.endOID = in.lastOID, in.endOID
 	return nil
 }
 

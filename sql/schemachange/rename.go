@@ -245,30 +245,86 @@ func (e *Env) alterOwner(s *ast.AlterOwnerStmt) error {
 	return types.Errorf(types.CodeFeatureNotSupported, "ALTER %s OWNER is not supported", objectName(s.ObjectType))
 }
 
+// alterSchema carries out ALTER ... SET SCHEMA. A table's indexes and the sequences
+// that belong to it go along.
 func (e *Env) alterSchema(s *ast.AlterObjectSchemaStmt) error {
-	if s.Relation == nil {
+	var d catalog.Descriptor
+	var err error
+	switch l, isList := s.Object.(*ast.List); {
+	case s.Relation != nil:
+		d, err = e.relation(rangeName(s.Relation), -1)
+	case isList && (s.ObjectType == ast.OBJECT_TYPE || s.ObjectType == ast.OBJECT_DOMAIN):
+		n := splitName(stringList(l.Items))
+		t, ok := e.resolver().Type(n)
+		if !ok {
+			return types.Errorf(types.CodeUndefinedObject, "type \"%s\" does not exist", n)
+		}
+		d = t
+	default:
 		return types.Errorf(types.CodeFeatureNotSupported, "ALTER %s SET SCHEMA is not supported", objectName(s.ObjectType))
 	}
-	d, err := e.relation(rangeName(s.Relation), -1)
+	if types.CodeOf(err) == types.CodeUndefinedTable && s.MissingOk {
+		e.notice("00000", "relation \"%s\" does not exist, skipping", s.Relation.Relname)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	if err := e.mustOwn(d.Head(), d.Kind().String()); err != nil {
 		return err
 	}
+	if q, ok := d.(*catalog.Sequence); ok && q.OwnerTable != 0 {
+		owner, _ := e.table(q.OwnerTable)
+		return types.Errorf(types.CodeFeatureNotSupported, "cannot move an owned sequence into another schema").
+			WithDetail("Sequence \"%s\" is linked to table \"%s\".", q.Name, owner.Name)
+	}
 	sc, err := e.creationSchema(catalog.Name{Schema: s.Newschema, Name: d.Head().Name})
 	if err != nil {
 		return err
 	}
-	if e.relationExists(sc, d.Head().Name) {
-		return types.Errorf(types.CodeDuplicateTable, "relation \"%s\" already exists in schema \"%s\"", d.Head().Name, s.Newschema)
+	if sc.ID == d.Head().Schema {
+		return nil
 	}
-	c, err := clone(d)
-	if err != nil {
-		return err
+	return e.moveTo(sc, d)
+}
+
+// moveTo puts an object, and what goes with it, into another schema.
+func (e *Env) moveTo(sc *catalog.Schema, d catalog.Descriptor) error {
+	all := []catalog.Descriptor{d}
+	var names []string
+	if t, ok := d.(*catalog.Table); ok {
+		for i := range t.Indexes {
+			if x := &t.Indexes[i]; x.OID != t.Primary || !t.HasRowID() {
+				names = append(names, x.Name)
+			}
+		}
+		e.Change.Snapshot().Each(func(o catalog.Descriptor) bool {
+			if q, ok := o.(*catalog.Sequence); ok && q.OwnerTable == t.ID {
+				all = append(all, q)
+			}
+			return true
+		})
 	}
-	c.Head().Schema = sc.ID
-	e.Change.Put(c)
+	for _, o := range all {
+		if o.Kind() != catalog.KindType {
+			names = append(names, o.Head().Name)
+		} else if _, ok := e.Change.Snapshot().Type(sc.ID, o.Head().Name); ok {
+			return types.Errorf(types.CodeDuplicateObject, "type \"%s\" already exists in schema \"%s\"", o.Head().Name, sc.Name)
+		}
+	}
+	for _, n := range names {
+		if e.relationExists(sc, n) {
+			return types.Errorf(types.CodeDuplicateTable, "relation \"%s\" already exists in schema \"%s\"", n, sc.Name)
+		}
+	}
+	for _, o := range all {
+		c, err := clone(o)
+		if err != nil {
+			return err
+		}
+		c.Head().Schema = sc.ID
+		e.Change.Put(c)
+	}
 	return nil
 }
 
