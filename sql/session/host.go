@@ -61,6 +61,13 @@ func init() {
 			return found(pgcatalog.ConstraintDef(s.resolve(), oidArg(a, 0), len(a) > 1 && a[1].Bool()))
 		},
 		"pg_get_viewdef": func(s *Session, a []types.Datum) (types.Datum, error) {
+			if a[0].Repr() == types.Bytes {
+				d, err := s.objectArg("view", a[0])
+				if err != nil {
+					return types.Null, err
+				}
+				return found(s.viewDef(d.Head().ID))
+			}
 			return found(s.viewDef(oidArg(a, 0)))
 		},
 		"acldefault": func(s *Session, a []types.Datum) (types.Datum, error) {
@@ -117,11 +124,13 @@ func init() {
 		"row_security_active":         no,
 		"pg_notification_queue_usage": null,
 	}
-	for _, what := range []string{"table", "column", "schema", "database", "sequence", "function", "any_column", "type", "language",
-		"tablespace", "foreign_data_wrapper", "server", "parameter"} {
+	for _, what := range []string{"function", "type", "language", "tablespace", "foreign_data_wrapper", "server", "parameter"} {
 		hostFuncs["has_"+what+"_privilege"] = yes
 	}
-	hostFuncs["pg_has_role"] = yes
+	for kind := range privilegeNames {
+		hostFuncs["has_"+kind+"_privilege"] = privilegeFunc(kind)
+	}
+	hostFuncs["pg_has_role"] = hasRole
 }
 
 func visible(s *Session, a []types.Datum) (types.Datum, error) {

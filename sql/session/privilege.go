@@ -19,19 +19,50 @@ func (s *Session) allow(d catalog.Descriptor, privilege byte) error {
 	if t, ok := d.(*catalog.Table); ok && privilege != 'r' && s.t.change == nil && s.writeLocked(t) {
 		return errWriteLocked
 	}
+	s.follow()
+	if s.holds(s.user, d, privilege) {
+		return nil
+	}
+	return types.Errorf(types.CodeInsufficientPrivilege, "permission denied for %s %s", d.Kind(), d.Head().Name)
+}
+
+// holds reports whether a role has a privilege on an object.
+func (s *Session) holds(user types.OID, d catalog.Descriptor, privilege byte) bool {
 	h := d.Head()
-	snap := s.resolve().Snapshot()
-	if snap.Superuser(s.user) {
-		return nil
+	if s.snapshot().Superuser(user) {
+		return true
 	}
-	if t, virtual := d.(*catalog.Table); virtual && t.Virtual {
-		return nil
+	switch x := d.(type) {
+	case *catalog.Table:
+		if x.Virtual {
+			return privilege == 'r'
+		}
+	case *catalog.Schema:
+		if privilege == 'U' && (h.ID == catalog.PgCatalogOID || h.ID == catalog.InformationSchemaOID || h.ID == catalog.PamirInternalOID) {
+			return true
+		}
+	case *catalog.Database:
+		if len(h.ACL) == 0 && (privilege == 'c' || privilege == 'T') {
+			return true
+		}
 	}
-	roles := snap.RolesOf(s.user, true)
-	if h.HasPrivilege(roles, privilege) || slices.Contains(roles, allData(privilege)) {
-		return nil
+	roles := s.rolesOf(user)
+	return h.HasPrivilege(roles, privilege) || isRelation(d) && slices.Contains(roles, allData(privilege))
+}
+
+func isRelation(d catalog.Descriptor) bool {
+	k := d.Kind()
+	return k == catalog.KindTable || k == catalog.KindView || k == catalog.KindSequence
+}
+
+// rolesOf lists the roles whose privileges a role has in this database.
+func (s *Session) rolesOf(user types.OID) []types.OID {
+	snap := s.snapshot()
+	roles := snap.RolesOf(user, true)
+	if slices.Contains(roles, s.databaseIn(snap).Owner) {
+		roles = append(roles, catalog.DatabaseOwnerRoleOID)
 	}
-	return types.Errorf(types.CodeInsufficientPrivilege, "permission denied for %s %s", d.Kind(), h.Name)
+	return roles
 }
 
 // allData is the predefined role whose members have a privilege on every relation.

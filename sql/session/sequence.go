@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -175,11 +176,16 @@ func (q *sequences) setval(ctx context.Context, d *catalog.Sequence, v int64, ca
 // sessionSequences answers nextval and its kin for a session.
 type sessionSequences Session
 
-func (q *sessionSequences) find(oid types.OID) (*catalog.Sequence, error) {
+// find returns a sequence on which the user has one of some privileges. That of an
+// identity column is its table's business.
+func (q *sessionSequences) find(oid types.OID, privileges string) (*catalog.Sequence, error) {
 	s := (*Session)(q)
 	d, ok := s.snapshot().ByOID(oid)
 	if seq, is := d.(*catalog.Sequence); ok && is {
-		return seq, nil
+		if seq.Internal || strings.ContainsFunc(privileges, func(p rune) bool { return s.holds(s.user, seq, byte(p)) }) {
+			return seq, nil
+		}
+		return nil, types.Errorf(types.CodeInsufficientPrivilege, "permission denied for sequence %s", seq.Name)
 	}
 	if !ok {
 		return nil, types.Errorf(types.CodeUndefinedTable, "relation with OID %d does not exist", oid)
@@ -189,7 +195,7 @@ func (q *sessionSequences) find(oid types.OID) (*catalog.Sequence, error) {
 
 // Nextval implements builtin.Sequences.
 func (q *sessionSequences) Nextval(oid types.OID) (int64, error) {
-	d, err := q.find(oid)
+	d, err := q.find(oid, "Uw")
 	if err != nil {
 		return 0, err
 	}
@@ -205,7 +211,7 @@ func (q *sessionSequences) Nextval(oid types.OID) (int64, error) {
 
 // Currval implements builtin.Sequences.
 func (q *sessionSequences) Currval(oid types.OID) (int64, error) {
-	d, err := q.find(oid)
+	d, err := q.find(oid, "Ur")
 	if err != nil {
 		return 0, err
 	}
@@ -222,12 +228,17 @@ func (q *sessionSequences) Lastval() (int64, error) {
 	if !ok {
 		return 0, types.Errorf(types.CodeObjectNotInPrerequisite, "lastval is not yet defined in this session")
 	}
+	if _, err := q.find(q.lastSeq, "Ur"); types.CodeOf(err) == types.CodeUndefinedTable {
+		return 0, types.Errorf(types.CodeObjectNotInPrerequisite, "lastval is not yet defined in this session")
+	} else if err != nil {
+		return 0, err
+	}
 	return v, nil
 }
 
 // Setval implements builtin.Sequences.
 func (q *sessionSequences) Setval(oid types.OID, v int64, called bool) error {
-	d, err := q.find(oid)
+	d, err := q.find(oid, "w")
 	if err != nil {
 		return err
 	}
