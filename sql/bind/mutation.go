@@ -238,7 +238,7 @@ func (w *writer) returningAbove(ts []target, items []*item) *relation {
 		w.m.Out = append(w.m.Out, plan.Column{ID: id, Name: "row", Type: types.BoolType})
 	}
 	s := &selecting{query: w.query, node: w.m, targets: ts}
-	cols, _ := s.project()
+	cols, _ := s.project(nil)
 	return &relation{s.node, cols}
 }
 

@@ -217,7 +217,7 @@ func (q *query) queryTail(rel *relation, st *ast.SelectStmt) (*relation, error) 
 	cols, node := rel.cols, rel.node
 	if len(s.targets) > len(cols) { // VALUES ordered by expressions
 		s.node = node
-		cols, _ = s.project()
+		cols, _ = s.project(nil)
 		node = s.node
 	}
 	keys := s.sortKeys(cols)

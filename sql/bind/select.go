@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"github.com/pamirdb/pamir/sql/ast"
 	"github.com/pamirdb/pamir/sql/expr"
 	"github.com/pamirdb/pamir/sql/pgfacts"
@@ -233,7 +235,8 @@ func (s *selecting) assemble() (*relation, error) {
 	if s.hasSRF {
 		s.setStep()
 	}
-	cols, junk := s.project()
+	late := s.postponed()
+	cols, junk := s.project(late)
 	if s.distinct && len(s.distinctOn) == 0 {
 		s.node = b.distinctNode(s.node, cols[:len(cols)-junk], false)
 	}
@@ -250,6 +253,9 @@ func (s *selecting) assemble() (*relation, error) {
 	}
 	if len(s.locks) > 0 {
 		s.node = &plan.LockRows{Base: plan.Base{Out: s.node.Columns()}, Input: s.node, Targets: s.locks}
+	}
+	if len(late) > 0 {
+		s.node = s.projectLate(late, cols)
 	}
 	if s.count != nil || s.offset != nil {
 		s.node = s.limitNode(s.node, keys)
@@ -313,15 +319,56 @@ func narrowTo(n plan.Node, out []plan.Column) plan.Node {
 	return p
 }
 
-// project computes the select list and returns its columns, junk ones last.
-func (s *selecting) project() (cols []outCol, junk int) {
+// postponed lists the targets that are computed once the rows are in order: those
+// that are volatile, such as nextval, and are not what the rows are ordered by.
+func (s *selecting) postponed() map[int]bool {
+	if len(s.orders) == 0 || s.distinct || len(s.distinctOn) > 0 {
+		return nil
+	}
+	var late map[int]bool
+	for i, t := range s.targets {
+		isKey := slices.ContainsFunc(s.orders, func(o order) bool { return o.target == i })
+		if !isKey && expr.VolatilityOf(t.e) == expr.Volatile && !expr.HasSubquery(t.e) {
+			if late == nil {
+				late = map[int]bool{}
+			}
+			late[i] = true
+		}
+	}
+	return late
+}
+
+// projectLate computes the postponed targets above the rows in order.
+func (s *selecting) projectLate(late map[int]bool, cols []outCol) plan.Node {
+	p := &plan.Project{Input: s.node}
+	for i, c := range cols {
+		e := expr.Expr(s.b.ref(c.id, c.typ))
+		if late[i] {
+			e = s.targets[i].e
+		}
+		p.Exprs = append(p.Exprs, e)
+		p.Out = append(p.Out, plan.Column{ID: c.id, Name: c.name, Type: c.typ})
+	}
+	return p
+}
+
+// project computes the select list, but for what is postponed, and returns its
+// columns, junk ones last.
+func (s *selecting) project(late map[int]bool) (cols []outCol, junk int) {
 	p := planter{b: s.b, node: s.node}
 	es := make([]expr.Expr, len(s.targets))
 	for i, t := range s.targets {
-		es[i] = p.plant(t.e)
+		if es[i] = t.e; !late[i] {
+			es[i] = p.plant(t.e)
+		}
 	}
-	out := &plan.Project{Input: p.node, Exprs: es}
+	out := &plan.Project{Input: p.node}
 	for i, t := range s.targets {
+		if late[i] {
+			cols = append(cols, outCol{t.name, s.b.newCol(t.name, t.e.Type()), t.e.Type(), expr.LocationOf(t.e)})
+			continue
+		}
+		out.Exprs = append(out.Exprs, es[i])
 		id := plan.ColID(0)
 		// A column of an enclosing query gets a number of its own here: the
 		// parameter that brings it in is not what this query puts out.
@@ -337,7 +384,22 @@ func (s *selecting) project() (cols []outCol, junk int) {
 		}
 	}
 	s.node = out
+	for i, t := range s.targets {
+		if late[i] {
+			s.keepColumns(out, t.e)
+		}
+	}
 	return cols, junk
+}
+
+// keepColumns lets the columns that an expression reads pass through a projection.
+func (s *selecting) keepColumns(p *plan.Project, e expr.Expr) {
+	expr.Columns(e, func(c *expr.ColumnRef) {
+		if hasColumn(p.Input, c.ID) && !hasColumn(p, c.ID) {
+			p.Exprs = append(p.Exprs, c)
+			p.Out = append(p.Out, plan.Column{ID: c.ID, Name: c.Name, Type: c.Typ})
+		}
+	})
 }
 
 func hasColumn(n plan.Node, id plan.ColID) bool {

@@ -27,7 +27,9 @@ func (c *optimizer) order(n plan.Node, limit *plan.Limit) plan.Node {
 		x.Input = c.order(x.Input, in)
 		return x
 	case *plan.Project:
-		x.Input = c.order(x.Input, passable(x, limit))
+		// It changes neither number nor order of rows, and computes what is volatile
+		// only for those that are asked for.
+		x.Input = c.order(x.Input, limit)
 		return x
 	case *plan.Sort:
 		return c.orderSort(x, limit)
@@ -47,17 +49,6 @@ func (c *optimizer) order(n plan.Node, limit *plan.Limit) plan.Node {
 	}
 	plan.MapInputs(n, func(in plan.Node) plan.Node { return c.order(in, nil) })
 	return n
-}
-
-// passable returns the limit if a projection changes neither number nor order
-// of rows.
-func passable(x *plan.Project, limit *plan.Limit) *plan.Limit {
-	for _, e := range x.Exprs {
-		if isVolatile(e) {
-			return nil
-		}
-	}
-	return limit
 }
 
 // limitScan tells a scan how many rows will be wanted at most.
