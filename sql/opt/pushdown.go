@@ -151,6 +151,7 @@ func (c *optimizer) pushJoin(x *plan.NestedLoop, conds []expr.Expr) plan.Node {
 	x.On = append(keep, on...)
 	if x.Type == plan.InnerJoin {
 		toLeft, toRight = transfer(x, toLeft, toRight)
+		toLeft, toRight = narrowSides(x.On, left, right, toLeft, toRight)
 	}
 	x.Left, x.Right = c.push(x.Left, toLeft), c.push(x.Right, toRight)
 	return filter(x, stay)
