@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/pamirdb/pamir/sql/types"
@@ -70,23 +71,39 @@ func (a *arrayNode) eval(in *Instance, sel []int32, n int) (*vec.Vector, error) 
 	}
 	out := &in.regs[a.reg]
 	out.Resize(n)
-	for _, p := range selOrAll(sel, n) {
-		i := int(p)
-		elems := make([]types.Datum, len(vs))
-		for k, v := range vs {
-			elems[k] = v.Datum(i)
-		}
-		if !a.nested {
-			out.EndBytes(i, types.AppendArray(out.BeginBytes(), types.NewArray(a.elem, elems)))
-			continue
-		}
-		arr, err := nestArrays(a.elem, elems)
+	rows := selOrAll(sel, n)
+	if len(rows) > 0 && !slices.ContainsFunc(vs, func(v *vec.Vector) bool { return !v.Const }) {
+		arr, err := a.make(vs, int(rows[0]))
 		if err != nil {
-			return nil, &RowError{Row: i, Err: err}
+			return nil, err
 		}
-		out.EndBytes(i, types.AppendArray(out.BeginBytes(), arr))
+		out.SetConst(types.ArrayDatum(arr))
+		return out, nil
+	}
+	for _, p := range rows {
+		arr, err := a.make(vs, int(p))
+		if err != nil {
+			return nil, err
+		}
+		out.EndBytes(int(p), types.AppendArray(out.BeginBytes(), arr))
 	}
 	return out, nil
+}
+
+// make returns the array of row i.
+func (a *arrayNode) make(vs []*vec.Vector, i int) (types.Array, error) {
+	elems := make([]types.Datum, len(vs))
+	for k, v := range vs {
+		elems[k] = v.Datum(i)
+	}
+	if !a.nested {
+		return types.NewArray(a.elem, elems), nil
+	}
+	arr, err := nestArrays(a.elem, elems)
+	if err != nil {
+		return arr, &RowError{Row: i, Err: err}
+	}
+	return arr, nil
 }
 
 // nestArrays makes an array of arrays, all of the same shape.
