@@ -147,6 +147,7 @@ func (s *Session) declare(n *ast.DeclareCursorStmt, text string) error {
 	}
 	p.in = in
 	p.held = &held{rows: vec.NewBatch(resultTypes(p), 0)}
+	p.born = s.t.tick()
 	s.portals[n.Portalname] = p
 	if hold && !s.t.block {
 		return s.read(p, -1)
@@ -201,8 +202,12 @@ func (s *Session) fetch(n *ast.FetchStmt, w ResultWriter, formats []int16) (stri
 	if !ok || p.held == nil {
 		return "", types.Errorf(types.CodeInvalidCursorName, "cursor \"%s\" does not exist", n.Portalname)
 	}
+	if p.broken {
+		return "", types.Errorf(types.CodeObjectNotInPrerequisite, "portal \"%s\" cannot be run", n.Portalname)
+	}
 	rows, err := s.cursorRows(p, n)
 	if err != nil {
+		p.broken = true
 		return "", err
 	}
 	tag := "FETCH "

@@ -55,6 +55,11 @@ type portal struct {
 	scroll bool
 	cursor bool
 	pos    int64
+	// born is when in its transaction it was made, among portals and savepoints; 0
+	// for one that has outlived its own.
+	born int
+	// broken: its query failed, and cannot go on.
+	broken bool
 }
 
 // suspend keeps an instance for the next Execute.
@@ -74,10 +79,23 @@ func (p *portal) close() {
 func (s *Session) closePortals() {
 	for n, p := range s.portals {
 		if p.hold && p.held != nil && p.held.all {
+			p.born = 0
 			continue
 		}
 		p.close()
 		delete(s.portals, n)
+	}
+	s.unnamed.close()
+}
+
+// closePortalsAfter ends the portals that were made after a savepoint. The others
+// read what there was before it, and go on.
+func (s *Session) closePortalsAfter(sp *savepoint) {
+	for n, p := range s.portals {
+		if p.born > sp.born {
+			p.close()
+			delete(s.portals, n)
+		}
 	}
 	s.unnamed.close()
 }
@@ -269,6 +287,7 @@ func (s *Session) bind(ctx context.Context, name, statement string, params []Par
 			return types.Errorf(types.CodeDuplicateCursor, "cursor \"%s\" already exists", name)
 		}
 		p = &portal{name: name, runner: &runner{}}
+		p.born = s.t.tick()
 		s.portals[name] = p
 	}
 	p.stmt = st

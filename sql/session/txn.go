@@ -41,6 +41,7 @@ type txnState struct {
 	queue      exec.Queue
 	saved      *settings.Snapshot
 	started    time.Time
+	ticks      int
 	time       int64 // of now(), microseconds since 2000
 	stmtTime   int64
 }
@@ -52,6 +53,13 @@ type savepoint struct {
 	queue int
 	set   *settings.Snapshot
 	ro    bool
+	born  int // among portals and savepoints
+}
+
+// tick numbers what a transaction makes, from 1.
+func (t *txnState) tick() int {
+	t.ticks++
+	return t.ticks
 }
 
 // open reports whether there is anything to end.
@@ -420,7 +428,7 @@ func (s *Session) savepointStmt(st *ast.TransactionStmt) (string, error) {
 		if err := s.ensureTxn(); err != nil {
 			return "", err
 		}
-		sp := savepoint{name: name, mark: s.t.txn.Savepoint(), queue: s.t.queue.Mark(), set: s.set.Snapshot(), ro: s.t.readOnly}
+		sp := savepoint{name: name, mark: s.t.txn.Savepoint(), queue: s.t.queue.Mark(), set: s.set.Snapshot(), ro: s.t.readOnly, born: s.t.tick()}
 		if s.t.change != nil {
 			m := s.t.change.Mark()
 			sp.cat = &m
@@ -458,7 +466,7 @@ func (s *Session) savepointStmt(st *ast.TransactionStmt) (string, error) {
 	}
 	s.set.Restore(sp.set)
 	s.t.readOnly = sp.ro
-	s.closePortals()
+	s.closePortalsAfter(sp)
 	s.t.savepoints = s.t.savepoints[:at+1]
 	s.t.failed = false
 	return "ROLLBACK", nil
