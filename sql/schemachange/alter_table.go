@@ -119,7 +119,14 @@ func (e *Env) alterCommand(t *catalog.Table, c *ast.AlterTableCmd) error {
 		return nil
 	case ast.AT_SetStorage, ast.AT_SetCompression, ast.AT_SetStatistics, ast.AT_ClusterOn, ast.AT_DropCluster, ast.AT_SetLogged,
 		ast.AT_ReplicaIdentity, ast.AT_EnableTrigAll, ast.AT_DisableTrigAll, ast.AT_EnableTrigUser, ast.AT_DisableTrigUser:
-		return nil // nothing here depends on them
+		// Nothing here depends on them, but the column must be there.
+		if c.Name == "" || c.Subtype != ast.AT_SetStorage && c.Subtype != ast.AT_SetCompression && c.Subtype != ast.AT_SetStatistics {
+			return nil
+		}
+		if _, ok := t.ColumnByName(c.Name); !ok {
+			return types.Errorf(types.CodeUndefinedColumn, "column \"%s\" of relation \"%s\" does not exist", c.Name, t.Name)
+		}
+		return nil
 	}
 	return m.alterColumn(c)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/expr"
 	"github.com/pamirdb/pamir/sql/parse"
+	"github.com/pamirdb/pamir/sql/pgcatalog"
 	"github.com/pamirdb/pamir/sql/types"
 )
 
@@ -460,6 +461,8 @@ func (m *tableMaker) like(l *ast.TableLikeClause) error {
 	const (
 		defaults  = 1 << 3
 		generated = 1 << 4
+		identity  = 1 << 5
+		comments  = 1 << 0
 		checks    = 1 << 2
 		indexes   = 1 << 6
 	)
@@ -467,22 +470,41 @@ func (m *tableMaker) like(l *ast.TableLikeClause) error {
 	if !ok {
 		return types.Errorf(types.CodeWrongObjectType, "\"%s\" is not a table", l.Relation.Relname)
 	}
-	ids := map[catalog.ColumnID]catalog.ColumnID{}
 	for _, c := range src.Columns {
 		if c.Hidden || !c.State.Readable() {
 			continue
 		}
+		if _, dup := m.t.ColumnByName(c.Name); dup {
+			return types.Errorf(types.CodeDuplicateColumn, "column \"%s\" specified more than once", c.Name)
+		}
 		n := catalog.Column{ID: m.t.NextColumn, Name: c.Name, Type: c.Type, NotNull: c.NotNull, Collation: c.Collation}
-		if l.Options&defaults != 0 {
+		if l.Options&defaults != 0 && c.Identity == catalog.NoIdentity {
 			n.Default = c.Default
 		}
-		ids[c.ID] = n.ID
+		if l.Options&comments != 0 {
+			n.Comment = c.Comment
+		}
 		m.t.NextColumn++
 		m.t.Columns = append(m.t.Columns, n)
+		at := len(m.t.Columns) - 1
+		if c.Identity != catalog.NoIdentity && l.Options&identity != 0 {
+			m.t.Columns[at].Identity = c.Identity
+			if err := m.serial(&m.t.Columns[at], c.Type.OID, nil, true); err != nil {
+				return err
+			}
+		}
+		if c.Generated != nil && l.Options&generated != 0 {
+			// It may read columns that come later.
+			n, err := parse.ParseExpr(pgcatalog.ExprText(m.resolver(), src, c.Generated))
+			if err != nil {
+				return err
+			}
+			m.generated = append(m.generated, pendingGenerated{at, &ast.Constraint{Contype: ast.CONSTR_GENERATED, RawExpr: n}})
+		}
 	}
 	for _, c := range src.Constraints {
 		if l.Options&checks != 0 && c.Kind == catalog.CheckConstraint {
-			if n, err := parse.ParseExpr(c.Check.Source); err != nil {
+			if n, err := parse.ParseExpr(pgcatalog.ExprText(m.resolver(), src, c.Check)); err != nil {
 				return err
 			} else if err := m.constraint(&ast.Constraint{Contype: ast.CONSTR_CHECK, Conname: c.Name, RawExpr: n}, nil); err != nil {
 				return err

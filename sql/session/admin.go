@@ -269,11 +269,13 @@ func (s *Session) vacuum(n *ast.VacuumStmt) (string, error) {
 		if !ok || v.Relation == nil {
 			continue
 		}
-		t, err := s.relationTable(v.Relation)
+		t, err := s.vacuumed(v, analyze)
 		if err != nil {
 			return "", err
 		}
-		tables = append(tables, t)
+		if t != nil {
+			tables = append(tables, t)
+		}
 	}
 	if !analyze {
 		return tag, nil
@@ -292,6 +294,36 @@ func (s *Session) vacuum(n *ast.VacuumStmt) (string, error) {
 		}
 	}
 	return tag, nil
+}
+
+// vacuumed finds the table that VACUUM or ANALYZE names, and checks the columns;
+// nil for one of the system's, which has nothing to be tidied.
+func (s *Session) vacuumed(v *ast.VacuumRelation, analyze bool) (*catalog.Table, error) {
+	if len(v.VaCols) > 0 && !analyze {
+		return nil, types.Errorf(types.CodeFeatureNotSupported, "ANALYZE option must be specified when a column list is provided")
+	}
+	name := catalog.Name{Database: v.Relation.Catalogname, Schema: v.Relation.Schemaname, Name: v.Relation.Relname}
+	if d, ok := s.resolve().Relation(name); ok {
+		if t, isTable := d.(*catalog.Table); isTable && t.Virtual {
+			return nil, nil
+		}
+	}
+	t, err := s.relationTable(v.Relation)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for _, n := range v.VaCols {
+		c := constText(n)
+		if _, ok := t.ColumnByName(c); !ok {
+			return nil, types.Errorf(types.CodeUndefinedColumn, "column \"%s\" of relation \"%s\" does not exist", c, t.Name)
+		}
+		if seen[c] {
+			return nil, types.Errorf(types.CodeDuplicateColumn, "column \"%s\" of relation \"%s\" appears more than once", c, t.Name)
+		}
+		seen[c] = true
+	}
+	return t, nil
 }
 
 // analyze collects a table's statistics from all of its rows.

@@ -153,6 +153,9 @@ func (s *Session) changeCatalog(tag string) error {
 }
 
 func (s *Session) ddl(n ast.Node, w ResultWriter) (string, error) {
+	if alone := runsAlone(n); alone != "" && (s.t.block || s.t.implicit && s.t.statements > 0) {
+		return "", types.Errorf(types.CodeActiveTransaction, "%s cannot run inside a transaction block", alone)
+	}
 	until, err := s.excludeWriters(n)
 	if err != nil {
 		return "", err
@@ -165,6 +168,24 @@ func (s *Session) ddl(n ast.Node, w ResultWriter) (string, error) {
 		s.t.txn.SetDeadline(hlc.Timestamp{WallNanos: until.UnixNano()})
 	}
 	return schemachange.Run(s.ddlEnv(w), n)
+}
+
+// runsAlone names a statement that must not be one of several in a transaction; ""
+// for others.
+func runsAlone(n ast.Node) string {
+	switch x := n.(type) {
+	case *ast.CreatedbStmt, *ast.DropdbStmt:
+		return schemachange.Tag(n)
+	case *ast.IndexStmt:
+		if x.Concurrent {
+			return "CREATE INDEX CONCURRENTLY"
+		}
+	case *ast.DropStmt:
+		if x.Concurrent {
+			return "DROP INDEX CONCURRENTLY"
+		}
+	}
+	return ""
 }
 
 // writeLockFor bounds how long a schema change may keep writers out.
