@@ -243,7 +243,11 @@ func arrayFill(c *Call, bounds bool) error {
 	}
 	a := types.Array{Elem: c.Info.ArgTypes[0].OID}
 	n := int64(1)
-	for _, d := range types.DecodeArray(c.Bytes(1)).Elems {
+	dims := types.DecodeArray(c.Bytes(1))
+	if len(dims.Dims) > 1 {
+		return types.Errorf(types.CodeArraySubscriptError, "wrong number of array subscripts").WithDetail("Dimension array must be one dimensional.")
+	}
+	for _, d := range dims.Elems {
 		if d.IsNull() {
 			return types.Errorf(types.CodeNullValueNotAllowed, "dimension values cannot be null")
 		}

@@ -49,7 +49,11 @@ func init() {
 		"bitsubstr":        func(c *Call) error { return bitSubstr(c, c.Int(2), true) },
 		"bitsubstr_no_len": func(c *Call) error { return bitSubstr(c, 0, false) },
 		"bitposition": func(c *Call) error {
-			return c.RetInt(int64(strings.Index(bitText(c.Bytes(0)), bitText(c.Bytes(1))) + 1))
+			s := bitText(c.Bytes(0))
+			if s == "" {
+				return c.RetInt(0)
+			}
+			return c.RetInt(int64(strings.Index(s, bitText(c.Bytes(1))) + 1))
 		},
 		"bitfromint4": func(c *Call) error { return bitsFromInt(c, 32) },
 		"bitfromint8": func(c *Call) error { return bitsFromInt(c, 64) },

@@ -104,10 +104,21 @@ func scaleInterval(v types.Interval, f func(float64) float64) (types.Interval, e
 	return r, nil
 }
 
-func justifyDays(v types.Interval) (types.Interval, error) {
+// daysToMonths makes months of every 30 days.
+func daysToMonths(v *types.Interval) error {
 	whole := v.Days / 30
 	v.Days -= whole * 30
-	v.Months += whole
+	months := int64(v.Months) + int64(whole)
+	if v.Months = int32(months); int64(v.Months) != months {
+		return intervalOverflow()
+	}
+	return nil
+}
+
+func justifyDays(v types.Interval) (types.Interval, error) {
+	if err := daysToMonths(&v); err != nil {
+		return v, err
+	}
 	if v.Months > 0 && v.Days < 0 {
 		v.Days += 30
 		v.Months--
@@ -121,7 +132,10 @@ func justifyDays(v types.Interval) (types.Interval, error) {
 func justifyHours(v types.Interval) (types.Interval, error) {
 	whole := v.Micros / types.MicrosPerDay
 	v.Micros -= whole * types.MicrosPerDay
-	v.Days += int32(whole)
+	days := int64(v.Days) + whole
+	if v.Days = int32(days); int64(v.Days) != days {
+		return v, intervalOverflow()
+	}
 	if v.Days > 0 && v.Micros < 0 {
 		v.Micros += types.MicrosPerDay
 		v.Days--
@@ -133,12 +147,18 @@ func justifyHours(v types.Interval) (types.Interval, error) {
 }
 
 func justifyInterval(v types.Interval) (types.Interval, error) {
+	if v.Days > 0 && v.Micros > 0 || v.Days < 0 && v.Micros < 0 {
+		// Fewer days first, so that those of the time cannot overflow them.
+		if err := daysToMonths(&v); err != nil {
+			return v, err
+		}
+	}
 	whole := v.Micros / types.MicrosPerDay
 	v.Micros -= whole * types.MicrosPerDay
 	v.Days += int32(whole)
-	wm := v.Days / 30
-	v.Days -= wm * 30
-	v.Months += wm
+	if err := daysToMonths(&v); err != nil {
+		return v, err
+	}
 	if v.Months > 0 && (v.Days < 0 || v.Days == 0 && v.Micros < 0) {
 		v.Days += 30
 		v.Months--

@@ -256,6 +256,9 @@ func init() {
 	rows(map[string]RowFunc{
 		"regexp_like_no_flags": match(false, ""),
 		"regexp_like": func(c *Call) error {
+			if strings.Contains(flag(c, 2), "g") {
+				return types.Errorf(types.CodeInvalidParameterValue, "regexp_like() does not support the \"global\" option")
+			}
 			return withRegex(c, flag(c, 2), func(p *pattern) error { return c.RetBool(p.re.Match(c.Bytes(0))) })
 		},
 		"textregexsubstr":                    func(c *Call) error { return withRegex(c, "", func(p *pattern) error { return regexSubstr(c, p) }) },

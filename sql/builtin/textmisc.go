@@ -9,6 +9,8 @@ import (
 	"math/bits"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -307,9 +309,14 @@ func normalize(c *Call) error {
 func unistr(c *Call) error {
 	s := c.Str(0)
 	var out strings.Builder
+	pair := types.Errorf(types.CodeSyntaxError, "invalid Unicode surrogate pair")
+	high := rune(0) // the first of a pair, to be followed by the second at once
 	bad := types.Errorf(types.CodeSyntaxError, "invalid Unicode escape").
 		WithHint("Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.")
 	for i := 0; i < len(s); {
+		if high != 0 && (s[i] != '\\' || strings.HasPrefix(s[i:], `\\`)) {
+			return pair
+		}
 		if s[i] != '\\' {
 			out.WriteByte(s[i])
 			i++
@@ -338,8 +345,29 @@ func unistr(c *Call) error {
 		if err != nil {
 			return bad
 		}
-		out.WriteRune(rune(v))
 		i = start + n
+		switch r := rune(v); {
+		case v < 1 || v > unicode.MaxRune:
+			return types.Errorf(types.CodeInvalidParameterValue, "invalid Unicode code point: %04X", v)
+		case utf16.IsSurrogate(r) && r < 0xdc00:
+			if high != 0 {
+				return pair
+			}
+			high = r
+		case utf16.IsSurrogate(r):
+			if high == 0 {
+				return pair
+			}
+			out.WriteRune(utf16.DecodeRune(high, r))
+			high = 0
+		case high != 0:
+			return pair
+		default:
+			out.WriteRune(r)
+		}
+	}
+	if high != 0 {
+		return pair
 	}
 	return c.RetStr(out.String())
 }

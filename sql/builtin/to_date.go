@@ -19,6 +19,23 @@ type readClock struct {
 	bc    bool
 	east  int64
 	hasTZ bool
+	ff    int    // digits of FFn, whose precision the result has; 0 without one
+	mode  string // "ISO" or "Gregorian", whichever fields of dates are used
+}
+
+// dateModes are the fields that belong to one way to write dates.
+var dateModes = map[string]string{"IYYY": "ISO", "IYY": "ISO", "IY": "ISO", "I": "ISO", "IDDD": "ISO", "ID": "ISO", "IW": "ISO",
+	"D": "Gregorian", "DD": "Gregorian", "DDD": "Gregorian", "MM": "Gregorian", "MON": "Gregorian", "MONTH": "Gregorian", "RM": "Gregorian",
+	"W": "Gregorian", "WW": "Gregorian", "Y": "Gregorian", "YY": "Gregorian", "YYY": "Gregorian", "YYYY": "Gregorian", "Y,YYY": "Gregorian"}
+
+// put enters a field; one that is there must be the same.
+func (r *readClock) put(key, given string, v int64) error {
+	if old := r.f[key]; old != 0 && old != v {
+		return types.Errorf(types.CodeInvalidDatetimeFormat, "conflicting values for \"%s\" field in formatting string", given).
+			WithDetail("This value contradicts a previous setting for the same field type.")
+	}
+	r.f[key] = v
+	return nil
 }
 
 func readError(what, s string) error {
@@ -75,8 +92,7 @@ func (r *readClock) word(key, given string, words []string, short bool) error {
 		}
 		if strings.HasPrefix(rest, w) {
 			r.pos += len(w)
-			r.f[key] = int64(i) + 1
-			return nil
+			return r.put(key, given, int64(i)+1)
 		}
 	}
 	end := r.pos
@@ -130,6 +146,13 @@ func (r *readClock) literal(lit, next string) {
 }
 
 func (r *readClock) pattern(key string, n templateNode, exact bool) error {
+	if m := dateModes[key]; m != "" {
+		if r.mode != "" && r.mode != m {
+			return types.Errorf(types.CodeInvalidDatetimeFormat, "invalid combination of date conventions").
+				WithHint("Do not mix Gregorian and ISO week date conventions in a formatting template.")
+		}
+		r.mode = m
+	}
 	switch key {
 	case "MONTH":
 		return r.word("MM", n.key, fullMonths[:], false)
@@ -153,7 +176,9 @@ func (r *readClock) pattern(key string, n templateNode, exact bool) error {
 		r.bc = strings.ToLower(r.s[r.pos:r.pos+1]) == "b"
 		r.pos = min(len(r.s), r.pos+len(key))
 		return nil
-	case "FX", "TZ", "OF":
+	case "TZ", "OF":
+		return types.Errorf(types.CodeFeatureNotSupported, "formatting field \"%s\" is only supported in to_char", n.key)
+	case "FX":
 		return nil
 	case "Y,YYY":
 		rest := strings.Replace(r.s[r.pos:], ",", "", 1)
@@ -163,7 +188,9 @@ func (r *readClock) pattern(key string, n templateNode, exact bool) error {
 	if err != nil {
 		return err
 	}
-	r.store(key, v, digits)
+	if err := r.store(key, n.key, v, digits); err != nil {
+		return err
+	}
 	if n.th != "" {
 		r.pos = min(len(r.s), r.pos+2)
 	}
@@ -182,29 +209,31 @@ func (r *readClock) roman() error {
 		return readError("RM", r.s[r.pos:])
 	}
 	r.pos += len(romanMonths[best])
-	r.f["MM"] = int64(best) + 1
-	return nil
+	return r.put("MM", "RM", int64(best)+1)
 }
 
-func (r *readClock) store(key string, v int64, digits int) {
+func (r *readClock) store(key, given string, v int64, digits int) error {
+	if strings.HasPrefix(key, "FF") {
+		r.ff = int(key[2] - '0')
+	}
 	switch key {
 	case "MS", "US", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6":
 		// The digits are a fraction: 12.3 with MS is 300 milliseconds.
 		r.us = int64(math.Round(float64(v) * math.Pow10(6-digits)))
 	case "HH12", "HH":
-		r.f["HH12"] = v
+		return r.put("HH12", given, v)
 	case "SSSSS":
-		r.f["SSSS"] = v
+		return r.put("SSSS", given, v)
 	case "YYYY", "YYY", "YY", "Y":
 		if digits < 4 && key != "YYYY" {
 			v = nearYear(v, digits)
 		}
-		r.f["YEAR"] = v
+		return r.put("YEAR", given, v)
 	case "IYYY", "IYY", "IY", "I":
 		if digits < 4 && key != "IYYY" {
 			v = nearYear(v, digits)
 		}
-		r.f["ISOYEAR"] = v
+		return r.put("ISOYEAR", given, v)
 	case "TZH":
 		r.hasTZ = true
 		r.east += v * 3600
@@ -214,8 +243,9 @@ func (r *readClock) store(key string, v int64, digits int) {
 		}
 		r.east += v * 60
 	default:
-		r.f[key] = v
+		return r.put(key, given, v)
 	}
+	return nil
 }
 
 // nearYear completes a short year to the one nearest to 2020.
@@ -260,7 +290,7 @@ func (r *readClock) resolve() (int64, error) {
 	if x, ok := r.f["SSSS"]; ok {
 		h, m, s = x/3600, x/60%60, x%60
 	}
-	if h > 24 || m > 59 || s > 60 || h < 0 || m < 0 || s < 0 {
+	if h > 23 || m > 59 || s > 59 || h < 0 || m < 0 || s < 0 {
 		return 0, types.Errorf(types.CodeDatetimeFieldOverflow, "date/time field value out of range: \"%s\"", r.s)
 	}
 	return day*types.MicrosPerDay + h*types.MicrosPerHour + m*types.MicrosPerMinute + s*types.MicrosPerSecond + r.us, nil
@@ -275,10 +305,15 @@ func (r *readClock) date() (int64, error) {
 	if cc, ok := r.f["CC"]; ok && !haveYear {
 		y = (cc-1)*100 + 1
 	}
-	if r.bc && y > 0 {
-		y = 1 - y
-	} else if !haveYear && r.f["CC"] == 0 {
-		y = 0
+	if !haveYear && r.f["CC"] == 0 {
+		y = 0 // without a year it is 1 BC
+	} else {
+		if r.bc {
+			y = -y
+		}
+		if y < 0 {
+			y++ // there is no year 0
+		}
 	}
 	if iy, ok := r.f["ISOYEAR"]; ok {
 		jan4 := types.DaysFromCivil(int(iy), 1, 4)
@@ -292,7 +327,7 @@ func (r *readClock) date() (int64, error) {
 		if !haveYear {
 			return 0, types.Errorf(types.CodeInvalidDatetimeFormat, "cannot calculate day of year without year information")
 		}
-		if d < 1 || d > 366 {
+		if d < 1 || d > 365 && (d > 366 || types.DaysInMonth(int(y), 2) < 29) {
 			return 0, bad
 		}
 		return types.DaysFromCivil(int(y), 1, 1) + d - 1, nil
@@ -312,9 +347,6 @@ func (r *readClock) date() (int64, error) {
 	}
 	if w, ok := r.f["W"]; ok {
 		d = (w-1)*7 + 1
-	}
-	if y == 0 && !r.bc {
-		y = 0 // without a year it is 1 BC
 	}
 	if m < 1 || m > 12 || d < 1 || d > int64(types.DaysInMonth(int(y), int(m))) {
 		return 0, bad
@@ -344,6 +376,10 @@ func init() {
 		r, ts, err := readBy(c)
 		if err != nil {
 			return err
+		}
+		if r.ff > 0 {
+			unit := int64(math.Pow10(6 - r.ff))
+			ts = int64(floorDiv(int(ts+unit/2), int(unit))) * unit
 		}
 		if r.hasTZ {
 			return c.RetInt(ts - r.east*types.MicrosPerSecond)
