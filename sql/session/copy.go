@@ -70,9 +70,17 @@ func (s *Session) copyTable(n *ast.CopyStmt) (*catalog.Table, []*catalog.Column,
 
 // copyOptions reads COPY's options; names are those of the columns.
 func copyOptions(list []ast.Node, names []string) (copyfmt.Options, error) {
-	format := "text"
+	format, given := "text", map[string]bool{}
 	for _, n := range list {
-		if d, ok := n.(*ast.DefElem); ok && d.Defname == "format" {
+		d, ok := n.(*ast.DefElem)
+		if !ok {
+			continue
+		}
+		if given[d.Defname] {
+			return copyfmt.Options{}, types.Errorf(types.CodeSyntaxError, "conflicting or redundant options").At(int(d.Location) + 1)
+		}
+		given[d.Defname] = true
+		if d.Defname == "format" {
 			format = strings.ToLower(constText(d.Arg))
 		}
 	}

@@ -242,6 +242,9 @@ func (q *sessionSequences) Setval(oid types.OID, v int64, called bool) error {
 	if err != nil {
 		return err
 	}
+	if q.t.readOnly {
+		return types.Errorf(types.CodeReadOnlyTransaction, "cannot execute setval() in a read-only transaction")
+	}
 	if err := q.srv.seqs.setval(q.ctx, d, v, called); err != nil {
 		return err
 	}
