@@ -18,5 +18,6 @@
 //     nothing of it out, and only if nothing before it in its transaction would
 //     be lost.
 //  3. Every error that leaves is a *types.Error.
-//  4. A plan is used only under the catalog generation that it was made under.
+//  4. A plan is used only under the catalog generation that it was made under,
+//     and for the role that it was made for.
 package session
