@@ -73,11 +73,21 @@ func (s *Session) tempAtCommit() error {
 			continue
 		}
 		d, _ := s.snapshot().ByOID(a.table)
-		if err := s.query(s.ctx, "DELETE FROM pg_temp."+quoteName(d.Head().Name), nil); err != nil {
+		if err := s.asOwner(d.Head(), "DELETE FROM pg_temp."+quoteName(d.Head().Name)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// asOwner runs a statement on an object as its owner, whoever the session acts
+// for by now.
+func (s *Session) asOwner(h *catalog.Header, sql string) error {
+	s.follow()
+	user := s.user
+	s.user = h.Owner
+	defer func() { s.user = user }()
+	return s.query(s.ctx, sql, nil)
 }
 
 // discardTemp drops the temporary objects as part of the current transaction.
