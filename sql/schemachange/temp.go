@@ -52,6 +52,7 @@ func (e *Env) tempSchema() (*catalog.Schema, error) {
 		if err != nil {
 			return nil, err
 		}
+		h.Owner = catalog.RootRoleOID // it is the session's, whoever that acts for
 		sc = &catalog.Schema{Header: h}
 		e.Change.Put(sc)
 	case !e.Temp.Ready:
