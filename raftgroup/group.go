@@ -241,7 +241,9 @@ func (h *host) raftConfig(g *group, in *instance) *raft.Config {
 	c.ElectionTimeout = h.opts.HeartbeatTimeout
 	c.LeaderLeaseTimeout = h.opts.HeartbeatTimeout * 5 / 6
 	c.CommitTimeout = h.opts.HeartbeatTimeout / 4
-	c.MaxAppendEntries = 256
+	// Entries of ours hold many commands, and Raft makes lists of this length for
+	// each commit.
+	c.MaxAppendEntries = 64
 	c.BatchApplyCh = true // so that handing over an entry never blocks
 	c.SnapshotInterval = 10000 * time.Hour
 	c.SnapshotThreshold = 1 << 62
