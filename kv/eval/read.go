@@ -155,13 +155,20 @@ func (ev *evaluation) get(r *api.Request, resp *api.Response) error {
 		return nil
 	}
 	if ev.readTS.Less(row.Newest) {
-		return &api.RetryError{Reason: api.ReasonNewerVersion, Timestamp: row.Newest}
+		return newerVersion(row.Newest)
 	}
 	resp.Value, resp.Exists, resp.VersionTS = row.Value, row.Exists, row.Base()
 	if c := ev.carried(r.Key); c != nil {
 		resp.Exists, resp.Value = !c.Deleted, c.Value
 	}
 	return nil
+}
+
+// newerVersion sends a transaction that locks a key to a snapshot above the version
+// that it met, and not just to the version: what it then writes must lie above it,
+// and would be pushed there at the commit, which costs a parallel one another round.
+func newerVersion(ts hlc.Timestamp) error {
+	return &api.RetryError{Reason: api.ReasonNewerVersion, Timestamp: ts.Next()}
 }
 
 // carried returns the buffered write of a key, if the batch carries one.

@@ -237,7 +237,7 @@ func (s *scanRun) lock(b *scanBlock, i int) error {
 	}
 	row := &b.rows[i]
 	if ev.readTS.Less(row.newest) {
-		return &api.RetryError{Reason: api.ReasonNewerVersion, Timestamp: row.newest}
+		return newerVersion(row.newest)
 	}
 	s.resp.Locked = append(s.resp.Locked, api.LockedKey{Key: bytes.Clone(key), VersionTS: row.base})
 	return nil
