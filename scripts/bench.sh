@@ -2,13 +2,14 @@
 # Pamir and PostgreSQL side by side on this machine, by PostgreSQL's own tools;
 # prints tables of figures and ratios. Both are durable: PostgreSQL with its
 # defaults (fsync on), Pamir with its own. Figures of a shared machine are noisy,
-# so each case runs on both, one right after the other.
+# so each case runs on both in turn, several times, and the means are compared.
 #
 #   scripts/bench.sh [case...]   cases: select tpcb insert copy start idle cluster
-#   SECONDS_EACH=10 SCALE=10     seconds for each run, pgbench's scale
+#   SECONDS_EACH=5 ROUNDS=3 SCALE=10   seconds for each run, runs, pgbench's scale
 set -euo pipefail
 cd "$(dirname "$0")/.."
-secs=${SECONDS_EACH:-10}
+secs=${SECONDS_EACH:-5}
+rounds=${ROUNDS:-3}
 scale=${SCALE:-10}
 cases=${*:-select tpcb insert copy start idle cluster}
 pgbin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -1 || true)
@@ -60,9 +61,18 @@ start_cluster() {
 tps() { local port=$1; shift; "$pgbin/pgbench" -h 127.0.0.1 -p "$port" -U root -n -T "$secs" "$@" defaultdb 2>"$work/err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p' || { cat "$work/err" >&2; echo 0; }; }
 ratio() { awk -v a="${1:-0}" -v b="${2:-0}" 'BEGIN { if (b > 0) printf "%.2f", a / b; else printf "-" }'; }
 row() { printf '%-44s %12s %12s %8s\n' "$1" "$2" "$3" "$(ratio "$2" "$3")"; }
+# versus LABEL PORT ARGS...: the mean of some runs of pgbench, on both in turn.
+versus() {
+	local label=$1 port=$2 ours=0 theirs=0; shift 2
+	for _ in $(seq "$rounds"); do
+		ours=$(awk -v s="$ours" -v t="$(tps "$port" "$@")" -v n="$rounds" 'BEGIN { printf "%.0f", s + t / n }')
+		theirs=$(awk -v s="$theirs" -v t="$(tps $pg_port "$@")" -v n="$rounds" 'BEGIN { printf "%.0f", s + t / n }')
+	done
+	row "$label" "$ours" "$theirs"
+}
 head_row() { printf '\n%-44s %12s %12s %8s\n' "$1" "Pamir" "PostgreSQL" "ratio"; }
 init() { "$pgbin/pgbench" -h 127.0.0.1 -p "$1" -U root -i -q -s "$scale" defaultdb >"$work/init.$1" 2>&1 || { cat "$work/init.$1"; exit 1; }; }
-insert_table() { psql -h 127.0.0.1 -p "$1" -U root -d defaultdb -q -c 'drop table if exists bench_insert' -c 'create table bench_insert (k bigint primary key, v text)'; }
+insert_table() { psql -h 127.0.0.1 -p "$1" -U root -d defaultdb -q -c 'set client_min_messages = error' -c 'drop table if exists bench_insert' -c 'create table bench_insert (k bigint primary key, v text)'; }
 cat >"$work/insert.sql" <<'SQL'
 \set k random(1, 9000000000000000)
 insert into bench_insert values (:k, 'a row of the insert benchmark') on conflict do nothing;
@@ -83,17 +93,17 @@ fi
 if has select || has tpcb; then init $pg_port; init $pm_port; fi
 if has select; then
 	head_row "pgbench -S, 8 clients, single node, tps"
-	for m in simple extended prepared; do row "$m" "$(tps $pm_port -S -c 8 -j 2 -M $m)" "$(tps $pg_port -S -c 8 -j 2 -M $m)"; done
+	for m in simple extended prepared; do versus "$m" $pm_port -S -c 8 -j 2 -M $m; done
 fi
 if has tpcb; then
 	head_row "pgbench default script, single node, tps"
-	for c in 8 32; do row "$c clients" "$(tps $pm_port -c $c -j 2)" "$(tps $pg_port -c $c -j 2)"; done
+	for c in 8 32; do versus "$c clients" $pm_port -c $c -j 2; done
 fi
 if has copy; then
 	head_row "COPY of 1,000,000 pgbench rows, rows/s"
 	seq 1 1000000 | awk '{ printf "%d\t%d\t0\t%84s\n", $1, int($1 / 100000) + 1, "" }' >"$work/rows"
 	copy() {
-		psql -h 127.0.0.1 -p "$1" -U root -d defaultdb -q -c 'drop table if exists bench_copy' -c 'create table bench_copy (aid int not null primary key, bid int, abalance int, filler char(84))'
+		psql -h 127.0.0.1 -p "$1" -U root -d defaultdb -q -c 'set client_min_messages = error' -c 'drop table if exists bench_copy' -c 'create table bench_copy (aid int not null primary key, bid int, abalance int, filler char(84))'
 		local t; t=$(date +%s%N)
 		psql -h 127.0.0.1 -p "$1" -U root -d defaultdb -q -c "\\copy bench_copy from '$work/rows'"
 		echo $((1000000 * 1000 / (($(date +%s%N) - t) / 1000000)))
@@ -104,12 +114,12 @@ if has cluster || has insert; then
 	start_cluster
 	insert_table 26557; insert_table $pg_port
 	head_row "single-row autocommit insert, 64 clients, tps"
-	row "three nodes (PostgreSQL: one)" "$(tps 26557 -c 64 -j 2 -f "$work/insert.sql")" "$(tps $pg_port -c 64 -j 2 -f "$work/insert.sql")"
+	versus "three nodes (PostgreSQL: one)" 26557 -c 64 -j 2 -f "$work/insert.sql"
 fi
 if has cluster; then
 	init 26557; has tpcb || has select || init $pg_port
 	head_row "pgbench default script, three nodes, tps"
-	for c in 8 32; do row "$c clients" "$(tps 26557 -c $c -j 2)" "$(tps $pg_port -c $c -j 2)"; done
+	for c in 8 32; do versus "$c clients" 26557 -c $c -j 2; done
 fi
 if has idle; then
 	./bin/pamir demo --sql-addr=127.0.0.1:26657 --http-addr=127.0.0.1:8677 </dev/null >/dev/null 2>&1 &
