@@ -1,5 +1,7 @@
 package main
 
+import "runtime"
+
 // heapBallast is memory that is reserved and never touched, so that it takes up
 // address space only. The garbage collector runs whenever the heap has doubled
 // since the last time: with the few megabytes that a small node keeps alive it
@@ -16,4 +18,5 @@ const ballastBytes = 64 << 20
 // holdBallast reserves the ballast, in a process that serves.
 func holdBallast() {
 	heapBallast = make([]byte, ballastBytes)
+	runtime.KeepAlive(heapBallast)
 }
