@@ -69,6 +69,7 @@ const (
 	headCanRefresh
 	headTimeout
 	headNoIntents
+	headLockSeq
 )
 
 func appendHeader(b []byte, h *Header) []byte {
@@ -85,6 +86,7 @@ func appendHeader(b []byte, h *Header) []byte {
 	set(headCanRefresh, h.CanRefresh)
 	set(headNoIntents, h.NoIntents)
 	set(headTimeout, h.LockTimeoutNanos != 0)
+	set(headLockSeq, h.LockSeq != 0)
 	b = append(b, mask)
 	b = appendInt(b, int64(h.RangeID))
 	b = appendInt(b, int64(h.Gateway))
@@ -103,6 +105,9 @@ func appendHeader(b []byte, h *Header) []byte {
 	}
 	if mask&headTimeout != 0 {
 		b = appendInt(b, h.LockTimeoutNanos)
+	}
+	if mask&headLockSeq != 0 {
+		b = appendInt(b, int64(h.LockSeq))
 	}
 	return b
 }
@@ -129,6 +134,9 @@ func readHeader(d *decoder, h *Header) {
 	h.NoIntents = mask&headNoIntents != 0
 	if mask&headTimeout != 0 {
 		h.LockTimeoutNanos = d.int()
+	}
+	if mask&headLockSeq != 0 {
+		h.LockSeq = Seq(d.int32())
 	}
 }
 
@@ -159,6 +167,7 @@ const (
 	reqRefresh
 	reqTxn
 	reqAdmin
+	reqLockSeq
 )
 
 func requestMask(r *Request) (mask uint64) {
@@ -178,6 +187,7 @@ func requestMask(r *Request) (mask uint64) {
 	set(reqRefresh, !r.RefreshFrom.IsZero())
 	set(reqTxn, r.Txn != nil)
 	set(reqAdmin, r.Admin != nil)
+	set(reqLockSeq, r.LockSeq != 0)
 	return mask
 }
 
@@ -215,6 +225,9 @@ func appendRequest(b []byte, r *Request) []byte {
 	}
 	if mask&reqAdmin != 0 {
 		b = appendAdminArgs(b, r.Admin)
+	}
+	if mask&reqLockSeq != 0 {
+		b = appendInt(b, int64(r.LockSeq))
 	}
 	return b
 }
@@ -257,6 +270,9 @@ func readRequest(d *decoder, r *Request) {
 	if mask&reqAdmin != 0 {
 		r.Admin = &AdminArgs{}
 		readAdminArgs(d, r.Admin)
+	}
+	if mask&reqLockSeq != 0 {
+		r.LockSeq = Seq(d.int32())
 	}
 }
 

@@ -136,6 +136,9 @@ type Request struct {
 	Lock    LockStrength
 	Wait    WaitPolicy
 	Reverse bool
+	// LockSeq is the Header.LockSeq up to which a lock that is counted on was taken.
+	// One that was taken later was lost in between, and others may have had it.
+	LockSeq Seq
 	// Key and End are the span; End is nil for single-key requests.
 	Key, End Key
 	// Value is what Put writes.
@@ -255,6 +258,9 @@ type Header struct {
 	ReadTS hlc.Timestamp
 	// ReadSeq is the sequence at which carried and laid writes are visible.
 	ReadSeq Seq
+	// LockSeq is above that of every batch of the transaction that was answered and
+	// took locks. A lock keeps the one of the batch that took it first.
+	LockSeq Seq
 	// Ignored are rolled-back sequence intervals.
 	Ignored []SeqInterval
 	// Carried are the sender's buffered writes inside the spans read, in key

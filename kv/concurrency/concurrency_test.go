@@ -20,7 +20,7 @@ import (
 // script runs the lock table and the timestamp cache without evaluation:
 //
 //	txn NAME ts=N
-//	request NAME t=TXN k=KEY [share]     asks for a lock
+//	request NAME t=TXN k=KEY [share] [after=NAME] asks for a lock, perhaps after a wait that was dropped
 //	discover NAME t=TXN by=TXN k=KEY     meets an intent
 //	sequence NAME                        says how the request stands, and for whom it waits
 //	check NAME                           looks for a deadlock
@@ -89,9 +89,13 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		if d.HasArg("share") {
 			strength = api.LockShared
 		}
-		return s.enter(first, s.m.Lock(key, hash, txn, strength))
+		var suspected concurrency.Suspicion
+		if w := s.reqs[arg(d, "after")]; w != nil {
+			suspected = s.waits.Remove(w)
+		}
+		return s.enter(first, s.m.Lock(key, hash, txn, strength, 1), suspected)
 	case "discover":
-		return s.enter(first, s.m.Discover(key, hash, s.txns[arg(d, "by")], txn, api.LockExclusive))
+		return s.enter(first, s.m.Discover(key, hash, s.txns[arg(d, "by")], txn, api.LockExclusive, 1), concurrency.Suspicion{})
 	case "sequence":
 		return s.sequence(first)
 	case "check":
@@ -148,12 +152,12 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	return ""
 }
 
-func (s *script) enter(request string, w *concurrency.Waiter) string {
+func (s *script) enter(request string, w *concurrency.Waiter, suspected concurrency.Suspicion) string {
 	if w == nil {
 		return "held\n"
 	}
 	s.reqs[request] = w
-	s.waits.Add(w)
+	s.waits.Add(w, suspected)
 	return "waits\n"
 }
 
@@ -306,7 +310,7 @@ func TestLocksTravel(t *testing.T) {
 	m := concurrency.NewManager(nil, hlc.Timestamp{})
 	txn := &api.TxnMeta{ID: ids.TxnID{'t'}, Anchor: []byte("a"), StartTS: ts(1), ReadTS: ts(2), WriteTS: ts(3), Gateway: 4, Epoch: 1, Isolation: api.ReadCommitted}
 	for _, k := range []string{"a", "b", "c"} {
-		if !m.TryLock([]byte(k), concurrency.Hash([]byte(k)), txn, api.LockShared) {
+		if !m.TryLock([]byte(k), concurrency.Hash([]byte(k)), txn, api.LockShared, 1) {
 			t.Fatal("not locked")
 		}
 	}

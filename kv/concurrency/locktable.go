@@ -36,7 +36,9 @@ type holder struct {
 	strength api.LockStrength
 	// replicated marks the lock that an intent is.
 	replicated bool
-	place      int // of the lock in the owner's list
+	// seq is the Header.LockSeq of the batch that took the lock first.
+	seq   api.Seq
+	place int // of the lock in the owner's list
 }
 
 // lockOwner is a transaction that holds locks here.
@@ -68,10 +70,11 @@ type Waiter struct {
 	lock     *lock
 	txn      api.TxnMeta
 	strength api.LockStrength
+	seq      api.Seq // for the lock that is taken in the end
 	result   WaitResult
-	// suspected is when a deadlock was first seen through edges of other nodes,
-	// which may be no more: see Waits.Check.
-	suspected time.Time
+	// suspected is that edges of other nodes, which may be no more, look like a
+	// deadlock: see Waits.Check.
+	suspected Suspicion
 }
 
 func newLockTable() *lockTable {
@@ -200,18 +203,18 @@ func (w *Waiter) stops(id ids.TxnID, s api.LockStrength) bool {
 }
 
 // try takes the lock if nobody is in the way.
-func (t *lockTable) try(key []byte, hash uint64, txn *api.TxnMeta, s api.LockStrength, replicated bool) bool {
+func (t *lockTable) try(key []byte, hash uint64, txn *api.TxnMeta, s api.LockStrength, seq api.Seq) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l := t.find(key, hash)
 	if l == nil {
-		t.hold(t.findOrAdd(key, hash), txn, s, replicated)
+		t.hold(t.findOrAdd(key, hash), txn, s, seq, false)
 		return true
 	}
 	if !t.free(l, txn.ID, s) {
 		return false
 	}
-	t.hold(l, txn, s, replicated)
+	t.hold(l, txn, s, seq, false)
 	return true
 }
 
@@ -224,27 +227,27 @@ func (t *lockTable) free(l *lock, id ids.TxnID, s api.LockStrength) bool {
 	return !l.blocked(id, s) && !l.queued(id, s)
 }
 
-func (t *lockTable) hold(l *lock, txn *api.TxnMeta, s api.LockStrength, replicated bool) {
+func (t *lockTable) hold(l *lock, txn *api.TxnMeta, s api.LockStrength, seq api.Seq, replicated bool) {
 	o := t.owner(txn, replicated)
 	if h := l.holder(txn.ID); h != nil {
 		h.strength = max(h.strength, s)
 		h.replicated = h.replicated || replicated
 		return
 	}
-	l.holders = append(l.holders, holder{o, s, replicated, len(o.locks)})
+	l.holders = append(l.holders, holder{o, s, replicated, seq, len(o.locks)})
 	o.locks = append(o.locks, l)
 }
 
 // lock takes the lock and returns nil, or a place in its queue.
-func (t *lockTable) lock(key []byte, hash uint64, txn *api.TxnMeta, s api.LockStrength) *Waiter {
+func (t *lockTable) lock(key []byte, hash uint64, txn *api.TxnMeta, s api.LockStrength, seq api.Seq) *Waiter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l := t.findOrAdd(key, hash)
 	if t.free(l, txn.ID, s) {
-		t.hold(l, txn, s, false)
+		t.hold(l, txn, s, seq, false)
 		return nil
 	}
-	w := t.newWaiter(l, txn, s)
+	w := t.newWaiter(l, txn, s, seq)
 	if l.holder(txn.ID) == nil {
 		l.queue = append(l.queue, w)
 		return w
@@ -258,8 +261,8 @@ func (t *lockTable) lock(key []byte, hash uint64, txn *api.TxnMeta, s api.LockSt
 	return w
 }
 
-func (t *lockTable) newWaiter(l *lock, txn *api.TxnMeta, s api.LockStrength) *Waiter {
-	w := &Waiter{C: make(chan struct{}, 1), table: t, lock: l, txn: *txn, strength: s}
+func (t *lockTable) newWaiter(l *lock, txn *api.TxnMeta, s api.LockStrength, seq api.Seq) *Waiter {
+	w := &Waiter{C: make(chan struct{}, 1), table: t, lock: l, txn: *txn, strength: s, seq: seq}
 	w.txn.Anchor = append([]byte(nil), txn.Anchor...)
 	return w
 }
@@ -273,15 +276,15 @@ func (l *lock) enqueue(i int, w *Waiter) {
 // discover enters an intent as a lock that its writer holds and queues a waiter
 // for it, before others: it was there first. A lock that the waiter's
 // transaction took meanwhile is given up, for the intent was older.
-func (t *lockTable) discover(key []byte, hash uint64, by, txn *api.TxnMeta, s api.LockStrength) *Waiter {
+func (t *lockTable) discover(key []byte, hash uint64, by, txn *api.TxnMeta, s api.LockStrength, seq api.Seq) *Waiter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l := t.findOrAdd(key, hash)
-	t.hold(l, by, api.LockExclusive, true)
+	t.hold(l, by, api.LockExclusive, 0, true)
 	if s != api.LockNone {
 		t.unhold(l, txn.ID)
 	}
-	w := t.newWaiter(l, txn, s)
+	w := t.newWaiter(l, txn, s, seq)
 	l.enqueue(0, w)
 	return w
 }
@@ -357,7 +360,7 @@ func (t *lockTable) grant(l *lock) {
 		}
 		l.queue = append(l.queue[:i], l.queue[i+1:]...)
 		if w.strength != api.LockNone {
-			t.hold(l, &w.txn, w.strength, false)
+			t.hold(l, &w.txn, w.strength, w.seq, false)
 		}
 		w.finish(Granted)
 	}
@@ -483,11 +486,11 @@ func (t *lockTable) hashes(id ids.TxnID, start, end []byte, f func(hash uint64))
 }
 
 // held returns how strongly a transaction holds a key.
-func (t *lockTable) held(key []byte, hash uint64, id ids.TxnID) api.LockStrength {
+func (t *lockTable) held(key []byte, hash uint64, id ids.TxnID, seq api.Seq) api.LockStrength {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if l := t.find(key, hash); l != nil {
-		if h := l.holder(id); h != nil {
+		if h := l.holder(id); h != nil && h.seq <= seq {
 			return h.strength
 		}
 	}

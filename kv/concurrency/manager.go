@@ -96,20 +96,21 @@ func (m *Manager) LatestRead(key []byte, hash uint64, id ids.TxnID, at hlc.Times
 // LatestReadAnywhere bounds all reads of the range.
 func (m *Manager) LatestReadAnywhere() hlc.Timestamp { return m.reads.latest() }
 
-// TryLock takes a lock for a transaction if nobody is in the way.
-func (m *Manager) TryLock(key []byte, hash uint64, txn *api.TxnMeta, s api.LockStrength) bool {
-	return m.locks.try(key, hash, txn, s, false)
+// TryLock takes a lock for a transaction if nobody is in the way. A new lock
+// remembers seq, the batch's Header.LockSeq.
+func (m *Manager) TryLock(key []byte, hash uint64, txn *api.TxnMeta, s api.LockStrength, seq api.Seq) bool {
+	return m.locks.try(key, hash, txn, s, seq)
 }
 
-// Lock takes a lock and returns nil, or a place in its queue.
-func (m *Manager) Lock(key []byte, hash uint64, txn *api.TxnMeta, s api.LockStrength) *Waiter {
-	return m.locks.lock(key, hash, txn, s)
+// Lock takes a lock like TryLock and returns nil, or a place in its queue.
+func (m *Manager) Lock(key []byte, hash uint64, txn *api.TxnMeta, s api.LockStrength, seq api.Seq) *Waiter {
+	return m.locks.lock(key, hash, txn, s, seq)
 }
 
 // Discover enters a foreign intent as a lock and queues for it. The caller holds
 // a latch on the key, so that the intent cannot have been resolved meanwhile.
-func (m *Manager) Discover(key []byte, hash uint64, by, txn *api.TxnMeta, s api.LockStrength) *Waiter {
-	return m.locks.discover(key, hash, by, txn, s)
+func (m *Manager) Discover(key []byte, hash uint64, by, txn *api.TxnMeta, s api.LockStrength, seq api.Seq) *Waiter {
+	return m.locks.discover(key, hash, by, txn, s, seq)
 }
 
 // WriteBlocked reports whether a write of key must wait for a lock.
@@ -123,9 +124,10 @@ func (m *Manager) LockedByOther(key []byte, hash uint64, id ids.TxnID, s api.Loc
 	return m.locks.lockedByOther(key, hash, id, s)
 }
 
-// Held returns how strongly a transaction holds a key.
-func (m *Manager) Held(key []byte, hash uint64, id ids.TxnID) api.LockStrength {
-	return m.locks.held(key, hash, id)
+// Held returns how strongly a transaction holds a key with a lock that it took
+// with a batch up to seq: one that was taken later tells of a loss before.
+func (m *Manager) Held(key []byte, hash uint64, id ids.TxnID, seq api.Seq) api.LockStrength {
+	return m.locks.held(key, hash, id, seq)
 }
 
 // ReleaseKey drops a transaction's lock of one key.

@@ -18,6 +18,7 @@ type LockState struct {
 	Key      api.Key
 	Txn      api.TxnMeta
 	Strength api.LockStrength
+	Seq      api.Seq // Header.LockSeq of the batch that took it
 }
 
 // ExportLocks returns the unreplicated locks of [start, end) in key order; a nil
@@ -34,7 +35,7 @@ func (m *Manager) ExportLocks(start, end []byte) []LockState {
 			}
 			for i := range l.holders {
 				if h := &l.holders[i]; !h.replicated {
-					out = append(out, LockState{bytes.Clone(l.key), h.owner.txn, h.strength})
+					out = append(out, LockState{bytes.Clone(l.key), h.owner.txn, h.strength, h.seq})
 				}
 			}
 		}
@@ -53,11 +54,11 @@ func (m *Manager) ExportLocks(start, end []byte) []LockState {
 func (m *Manager) ImportLocks(locks []LockState) {
 	for i := range locks {
 		l := &locks[i]
-		m.locks.try(l.Key, Hash(l.Key), &l.Txn, l.Strength, false)
+		m.locks.try(l.Key, Hash(l.Key), &l.Txn, l.Strength, l.Seq)
 	}
 }
 
-const locksVersion = 1
+const locksVersion = 2
 
 var errLocks = errors.New("concurrency: malformed lock list")
 
@@ -72,6 +73,7 @@ func EncodeLocks(b []byte, locks []LockState) []byte {
 		b = append(binary.AppendUvarint(b, uint64(len(l.Txn.Anchor))), l.Txn.Anchor...)
 		b = binary.AppendUvarint(b, uint64(l.Txn.Epoch))
 		b = binary.AppendUvarint(b, uint64(l.Txn.Gateway))
+		b = binary.AppendUvarint(b, uint64(l.Seq))
 		b = l.Txn.StartTS.AppendAsc(b)
 		b = l.Txn.ReadTS.AppendAsc(b)
 		b = l.Txn.WriteTS.AppendAsc(b)
@@ -107,6 +109,7 @@ func DecodeLocks(b []byte) (locks []LockState, err error) {
 		l.Txn.ID = ids.TxnID(take(16))
 		l.Txn.Anchor = bytes.Clone(take(num()))
 		l.Txn.Epoch, l.Txn.Gateway = int32(num()), ids.NodeID(num())
+		l.Seq = api.Seq(num())
 		l.Txn.StartTS = hlc.DecodeAsc(take(hlc.EncodedLen))
 		l.Txn.ReadTS = hlc.DecodeAsc(take(hlc.EncodedLen))
 		l.Txn.WriteTS = hlc.DecodeAsc(take(hlc.EncodedLen))

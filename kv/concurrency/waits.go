@@ -35,15 +35,19 @@ func NewWaits() *Waits {
 	return &Waits{local: make(map[ids.TxnID][]*Waiter), remote: make(map[ids.TxnID]map[ids.TxnID]remoteEdge)}
 }
 
-// Add enters a waiter; Remove takes it out.
-func (g *Waits) Add(w *Waiter) {
+// Suspicion is when a deadlock was first seen through edges of other nodes, or zero.
+type Suspicion struct{ since time.Time }
+
+// Add enters a waiter, with the suspicion that its batch already had.
+func (g *Waits) Add(w *Waiter, s Suspicion) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	w.suspected = s
 	g.local[w.txn.ID] = append(g.local[w.txn.ID], w)
 }
 
-// Remove takes a waiter out of the graph.
-func (g *Waits) Remove(w *Waiter) {
+// Remove takes a waiter out of the graph and returns its suspicion.
+func (g *Waits) Remove(w *Waiter) Suspicion {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	ws := g.local[w.txn.ID]
@@ -55,9 +59,10 @@ func (g *Waits) Remove(w *Waiter) {
 	}
 	if len(ws) == 0 {
 		delete(g.local, w.txn.ID)
-		return
+	} else {
+		g.local[w.txn.ID] = ws
 	}
-	g.local[w.txn.ID] = ws
+	return w.suspected
 }
 
 // AddRemote enters edges that a probe brought, with the age that they have: what
@@ -159,10 +164,10 @@ func (g *Waits) Check(w *Waiter) bool {
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	path := g.cycle(w.txn.ID, now, w.suspected)
+	path := g.cycle(w.txn.ID, now, w.suspected.since)
 	if path == nil {
-		if !w.suspected.IsZero() && g.cycle(w.txn.ID, now, time.Time{}) == nil {
-			w.suspected = time.Time{}
+		if !w.suspected.since.IsZero() && g.cycle(w.txn.ID, now, time.Time{}) == nil {
+			w.suspected = Suspicion{}
 		}
 		return false
 	}
@@ -174,8 +179,8 @@ func (g *Waits) Check(w *Waiter) bool {
 			victim = e.WaitEdge
 		}
 	}
-	if remote && w.suspected.IsZero() {
-		w.suspected = now
+	if remote && w.suspected.since.IsZero() {
+		w.suspected.since = now
 		return false
 	}
 	if victim.Waiter == w.txn.ID {

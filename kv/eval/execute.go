@@ -50,6 +50,9 @@ type evaluation struct {
 	after    []release
 	block    scanBlock
 	waitNano int64
+	// suspected goes from one wait to the next: a lock table that is given up again
+	// and again must not hide a deadlock.
+	suspected concurrency.Suspicion
 
 	// conflicts are the foreign intents in the way; blocked is a foreign lock.
 	conflicts []conflict

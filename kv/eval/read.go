@@ -19,7 +19,7 @@ func (ev *evaluation) takeReadLocks(ctx context.Context) error {
 			continue
 		}
 		hash := concurrency.Hash(r.Key)
-		if ev.m.TryLock(r.Key, hash, ev.txn, r.Lock) {
+		if ev.m.TryLock(r.Key, hash, ev.txn, r.Lock, ev.ba.LockSeq) {
 			continue
 		}
 		switch r.Wait {
@@ -28,7 +28,7 @@ func (ev *evaluation) takeReadLocks(ctx context.Context) error {
 		case api.WaitSkip:
 			continue
 		}
-		if w := ev.m.Lock(r.Key, hash, ev.txn, r.Lock); w != nil {
+		if w := ev.m.Lock(r.Key, hash, ev.txn, r.Lock, ev.ba.LockSeq); w != nil {
 			if err := ev.await(ctx, w, r.Key, false); err != nil {
 				return err
 			}
@@ -117,7 +117,7 @@ func (ev *evaluation) get(r *api.Request, resp *api.Response) error {
 		return &api.GCError{Threshold: ev.gcLimit}
 	}
 	if r.Lock != api.LockNone && r.Wait == api.WaitSkip &&
-		ev.m.Held(r.Key, concurrency.Hash(r.Key), ev.txn.ID) < r.Lock {
+		ev.m.Held(r.Key, concurrency.Hash(r.Key), ev.txn.ID, ev.ba.LockSeq) < r.Lock {
 		resp.Skipped = true
 		return nil
 	}

@@ -228,7 +228,7 @@ func (s *scanRun) keep(v []byte) []byte {
 // locked as it was seen.
 func (s *scanRun) lock(b *scanBlock, i int) error {
 	ev, key := s.ev, b.keys[i]
-	if !ev.m.TryLock(key, concurrency.Hash(key), ev.txn, s.r.Lock) {
+	if !ev.m.TryLock(key, concurrency.Hash(key), ev.txn, s.r.Lock, ev.ba.LockSeq) {
 		if s.r.Wait == api.WaitError {
 			return &api.LockUnavailableError{Key: bytes.Clone(key)}
 		}

@@ -29,7 +29,7 @@ func (ev *evaluation) handleBlocked(ctx context.Context) error {
 	if b.wait == api.WaitError {
 		return &api.LockUnavailableError{Key: b.key}
 	}
-	w := ev.m.Lock(b.key, concurrency.Hash(b.key), ev.txn, b.strength)
+	w := ev.m.Lock(b.key, concurrency.Hash(b.key), ev.txn, b.strength, ev.ba.LockSeq)
 	if w == nil {
 		return nil
 	}
@@ -73,7 +73,7 @@ func (ev *evaluation) handleConflicts(ctx context.Context) error {
 		return ev.pushNoWait(ctx, first)
 	}
 	key := bytes.Clone(first.key)
-	w := ev.m.Discover(key, concurrency.Hash(key), &first.by, ev.txn, first.strength)
+	w := ev.m.Discover(key, concurrency.Hash(key), &first.by, ev.txn, first.strength, ev.ba.LockSeq)
 	ev.m.Release(&ev.guard)
 	return ev.await(ctx, w, key, true)
 }
@@ -253,8 +253,8 @@ func (ev *evaluation) await(ctx context.Context, w *concurrency.Waiter, key api.
 	start := time.Now()
 	defer func() { ev.waitNano += int64(time.Since(start)) }()
 	waits := ev.m.Waits()
-	waits.Add(w)
-	defer waits.Remove(w)
+	waits.Add(w, ev.suspected)
+	defer func() { ev.suspected = waits.Remove(w) }()
 	if waits.Check(w) {
 		w.Cancel()
 		return &api.DeadlockError{}

@@ -57,11 +57,15 @@ func (ev *evaluation) mayHaveLaid() bool {
 }
 
 // checkHeld fails when a lock that the transaction counts on was lost, with the
-// leaseholder that it was taken at. At SERIALIZABLE versions and refreshes tell
-// all there is to know; at the other levels somebody may have taken and released
-// the lock meanwhile, and left the key as it was (a child of a row, say).
+// leaseholder that it was taken at: somebody may have taken and released it
+// meanwhile, and left the key as it was (a child of a row, say). At SERIALIZABLE
+// versions and refreshes tell of all that happened, but not of what others are
+// about to do who now have the lock, and at another level count on it alone.
 func (ev *evaluation) checkHeld(r *api.Request, hash uint64) error {
-	if r.Lock == api.LockNone || ev.txn.Isolation == api.Serializable || ev.m.Held(r.Key, hash, ev.txn.ID) >= r.Lock {
+	switch {
+	case r.Lock == api.LockNone || ev.m.Held(r.Key, hash, ev.txn.ID, r.LockSeq) >= r.Lock:
+		return nil
+	case ev.txn.Isolation == api.Serializable && !ev.m.LockedByOther(r.Key, hash, ev.txn.ID, r.Lock):
 		return nil
 	}
 	return &api.RetryError{Reason: api.ReasonStaleBase, Timestamp: ev.readTS}

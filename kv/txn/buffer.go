@@ -15,13 +15,18 @@ type version struct {
 	value   []byte
 }
 
-// pending is a key's buffered writes, oldest first, and the condition on the
-// committed state that the key is written under.
+// basis is the condition on the committed state that a key is written under, and
+// the lock, taken up to lockSeq, that its first write was based on.
+type basis struct {
+	expect  api.Expect
+	lock    api.LockStrength
+	lockSeq api.Seq
+}
+
+// pending is a key's buffered writes, oldest first, and what they are based on.
 type pending struct {
-	key    api.Key
-	expect api.Expect
-	// lock is the lock that the key's first write was based on.
-	lock api.LockStrength
+	key api.Key
+	basis
 	// index is the write's place in the batch that commits, for a condition that
 	// is checked only there.
 	index    int32

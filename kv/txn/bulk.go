@@ -140,18 +140,19 @@ func (t *Txn) bulkChunks(b *kv.Batch, i int, order []int32) []bulkChunk {
 		}
 		q := &reqs[n]
 		*q = api.Request{Kind: r.Kind, Key: keep(r.Key), Value: keep(r.Value), Seq: first + api.Seq(int(at)-i)}
-		q.Expect, q.Lock = t.bulkBase(r)
+		base := t.bulkBase(r)
+		q.Expect, q.Lock, q.LockSeq = base.expect, base.lock, base.lockSeq
 	}
 	cut(len(order))
 	return chunks
 }
 
 // bulkBase is base for a write whose condition the server checks.
-func (t *Txn) bulkBase(r *api.Request) (api.Expect, api.LockStrength) {
+func (t *Txn) bulkBase(r *api.Request) basis {
 	if r.Expect.Kind == api.ExpectAbsent {
 		h := t.locks.find(r.Key)
 		if h == nil || h.exists || h.laid || h.strength != api.LockExclusive {
-			return r.Expect, api.LockNone
+			return basis{expect: r.Expect}
 		}
 	}
 	return t.base(r, true)

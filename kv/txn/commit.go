@@ -148,7 +148,7 @@ func partitionLocks(desc *api.RangeDescriptor, locks []held) (inside, outside []
 func appendValidations(reqs []api.Request, locks []held) []api.Request {
 	for _, h := range locks {
 		e := api.Expect{Kind: api.ExpectVersion, Version: h.version}
-		reqs = append(reqs, api.Request{Kind: api.ValidateLock, Key: h.key, Expect: e, Lock: h.strength})
+		reqs = append(reqs, api.Request{Kind: api.ValidateLock, Key: h.key, Expect: e, Lock: h.strength, LockSeq: h.seq})
 	}
 	return reqs
 }

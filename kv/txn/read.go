@@ -307,7 +307,7 @@ func (t *Txn) sendOnce(ctx context.Context, reqs []api.Request, seq api.Seq, car
 	if err != nil {
 		return nil, m.ReadTS, err
 	}
-	t.noteReads(reqs, br, mayMove)
+	t.noteReads(reqs, br, mayMove, locking)
 	return br, m.ReadTS, nil
 }
 
@@ -340,6 +340,7 @@ func (t *Txn) fillHeader(ba *api.BatchRequest) {
 	ba.Txn, ba.ReadTS = m, m.ReadTS
 	ba.Gateway = m.Gateway
 	ba.LockTimeoutNanos = t.opts.LockTimeoutNanos
+	ba.LockSeq = api.Seq(t.lockSeq.Load()) + 1
 	ba.Ignored = t.ignored
 	ba.NoIntents = t.flushed() == 0
 	t.mu.Lock()
@@ -349,7 +350,7 @@ func (t *Txn) fillHeader(ba *api.BatchRequest) {
 
 // noteReads records what a successful batch read, locked and learned. With moved
 // the server may have read later than asked, and the snapshot follows.
-func (t *Txn) noteReads(reqs []api.Request, br *api.BatchResponse, mayMove bool) {
+func (t *Txn) noteReads(reqs []api.Request, br *api.BatchResponse, mayMove, locking bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if m := t.meta.Load(); mayMove && m.ReadTS.Less(br.ReadTS) {
@@ -362,14 +363,18 @@ func (t *Txn) noteReads(reqs []api.Request, br *api.BatchResponse, mayMove bool)
 	if !t.opts.AsOf.IsZero() {
 		return
 	}
+	var seq api.Seq
+	if locking {
+		seq = api.Seq(t.lockSeq.Add(1))
+	}
 	for i := range reqs {
 		req, r := &reqs[i], &br.Responses[i]
 		if req.Kind == api.Get {
-			t.noteGet(req, r)
+			t.noteGet(req, r, seq)
 			continue
 		}
 		for j := range r.Locked {
-			t.locks.add(&t.keep, held{key: r.Locked[j].Key, version: r.Locked[j].VersionTS, strength: req.Lock, exists: true})
+			t.locks.add(&t.keep, held{key: r.Locked[j].Key, version: r.Locked[j].VersionTS, strength: req.Lock, seq: seq, exists: true})
 		}
 		if req.Wait != api.WaitSkip {
 			start, end := req.Key, req.End
@@ -384,11 +389,11 @@ func (t *Txn) noteReads(reqs []api.Request, br *api.BatchResponse, mayMove bool)
 	}
 }
 
-func (t *Txn) noteGet(req *api.Request, r *api.Response) {
+func (t *Txn) noteGet(req *api.Request, r *api.Response, seq api.Seq) {
 	switch {
 	case r.Skipped:
 	case req.Lock != api.LockNone:
-		t.locks.add(&t.keep, held{key: req.Key, version: r.VersionTS, strength: req.Lock, exists: r.Exists})
+		t.locks.add(&t.keep, held{key: req.Key, version: r.VersionTS, strength: req.Lock, seq: seq, exists: r.Exists})
 	default:
 		t.noteSpan(req.Key, nil)
 	}

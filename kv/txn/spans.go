@@ -126,6 +126,8 @@ type held struct {
 	version  hlc.Timestamp
 	strength api.LockStrength
 	exists   bool
+	// seq is the highest Header.LockSeq that the lock can have been taken with.
+	seq api.Seq
 	// laid says that an intent of ours was laid on the key.
 	laid bool
 }

@@ -57,8 +57,10 @@ type Txn struct {
 	// intents is where intents may be; flushedSeq is the newest sequence laid.
 	intents    spanSet
 	flushedSeq atomic.Int32
-	ignored    []api.SeqInterval
-	observed   []api.ObservedTimestamp
+	// lockSeq counts the answered batches that took locks.
+	lockSeq  atomic.Int32
+	ignored  []api.SeqInterval
+	observed []api.ObservedTimestamp
 	// retryTS is where a failed refresh had to go: the next snapshot is above it.
 	retryTS  hlc.Timestamp
 	deadline hlc.Timestamp

@@ -57,7 +57,7 @@ func (t *Txn) bufferWrite(req *api.Request, index int, late bool) error {
 	}
 	p, fresh := t.buf.put(key, v)
 	if fresh {
-		p.expect, p.lock = t.base(req, late)
+		p.basis = t.base(req, late)
 		if late && p.expect.Kind == api.ExpectAbsent {
 			p.index = int32(index)
 		}
@@ -65,19 +65,19 @@ func (t *Txn) bufferWrite(req *api.Request, index int, late bool) error {
 	return nil
 }
 
-// base returns the condition under which a key's first write is laid: the version
-// it is based on, if that is known, and the lock that was taken on it (KV.md, 17).
-func (t *Txn) base(req *api.Request, late bool) (api.Expect, api.LockStrength) {
+// base returns what a key's first write is based on: the version, if that is
+// known, and the lock that was taken on it (KV.md, 17).
+func (t *Txn) base(req *api.Request, late bool) basis {
 	h := t.locks.find(req.Key)
 	switch {
 	case req.Expect.Kind == api.ExpectVersion:
 	case h != nil:
-		return api.Expect{Kind: api.ExpectVersion, Version: h.version}, h.strength
+		return basis{api.Expect{Kind: api.ExpectVersion, Version: h.version}, h.strength, h.seq}
 	case req.Expect.Kind == api.ExpectAbsent && !late:
 		// Checked against an intent of ours, which keeps others out.
-		return api.Expect{}, api.LockNone
+		return basis{}
 	}
-	return req.Expect, api.LockNone
+	return basis{expect: req.Expect}
 }
 
 // lockAbsent locks the keys of the writes that expect absence and fails with the
@@ -243,7 +243,7 @@ func (t *Txn) noteLaid(br *api.BatchResponse, err error) error {
 
 // writeRequest returns the request that lays one version of a key.
 func writeRequest(p *pending, v version) api.Request {
-	r := api.Request{Kind: api.Put, Key: p.key, Value: v.value, Seq: v.seq, Expect: p.expect, Lock: p.lock}
+	r := api.Request{Kind: api.Put, Key: p.key, Value: v.value, Seq: v.seq, Expect: p.expect, Lock: p.lock, LockSeq: p.lockSeq}
 	if v.deleted {
 		r.Kind = api.Delete
 	}
