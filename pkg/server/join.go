@@ -26,8 +26,15 @@ const errNotInitialized = "this node does not belong to a cluster yet: run pamir
 // as well.
 const errInitializing = "this node is being initialized"
 
-// joinRequest is sent by a node without an id.
-type joinRequest struct{ Node api.NodeDescriptor }
+// errItself is what a node answers that has asked itself, by text as well. --join
+// has its address, too, and may spell it in another way than the node does.
+const errItself = "this is the node that asks"
+
+// joinRequest is sent by a node without an id. Token is the process's.
+type joinRequest struct {
+	Node  api.NodeDescriptor
+	Token string
+}
 
 // joinAnswer makes the sender a member.
 type joinAnswer struct {
@@ -42,6 +49,8 @@ type membership struct {
 	net  *rpc.Node
 	self api.NodeDescriptor
 	join []string
+	// token tells this process's requests from those of others.
+	token string
 	// inits are calls of pamir init; each gets its answer.
 	inits chan chan<- error
 	// initializing says that this node is about to start a cluster; whoever asks
@@ -50,7 +59,7 @@ type membership struct {
 	// settled is closed once identity is this node's.
 	settled  chan struct{}
 	identity identity
-	// said is what was logged of an address last.
+	// said is what was last logged of an address, or that it is this node's own.
 	said map[string]string
 }
 
@@ -131,7 +140,7 @@ func (m *membership) initialize(ctx context.Context, r *registry) (id *identity,
 // yes is an id that is used up. rival is one that is being initialized.
 func (m *membership) tryAll(ctx context.Context, r *registry) (id *identity, rival string) {
 	for _, addr := range m.join {
-		if addr == m.self.RPCAddr {
+		if addr == m.self.RPCAddr || m.said[addr] == errItself {
 			continue // every node gets the same list
 		}
 		answer, err := m.tryJoin(ctx, addr)
@@ -139,7 +148,11 @@ func (m *membership) tryAll(ctx context.Context, r *registry) (id *identity, riv
 			r.learn(answer.Nodes, answer.First)
 			return &answer.Identity, ""
 		}
-		if err.Error() == errInitializing {
+		switch err.Error() {
+		case errItself:
+			m.said[addr] = errItself
+			continue
+		case errInitializing:
 			rival = addr
 		}
 		m.say(ctx, addr, err)
@@ -165,7 +178,7 @@ func (m *membership) say(ctx context.Context, addr string, err error) {
 func (m *membership) tryJoin(ctx context.Context, addr string) (*joinAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	b, err := json.Marshal(joinRequest{m.self})
+	b, err := json.Marshal(joinRequest{m.self, m.token})
 	if err != nil {
 		return nil, err
 	}
@@ -187,11 +200,7 @@ func (m *membership) tryJoin(ctx context.Context, addr string) (*joinAnswer, err
 var nodeIDKey = keys.System("nodeid")
 
 // admit gives a new node its id.
-func admit(ctx context.Context, db kv.DB, cluster string, r *registry, own *api.RangeDescriptor, payload []byte) ([]byte, error) {
-	var req joinRequest
-	if err := json.Unmarshal(payload, &req); err != nil {
-		return nil, err
-	}
+func admit(ctx context.Context, db kv.DB, cluster string, r *registry, own *api.RangeDescriptor, req joinRequest) ([]byte, error) {
 	n, err := db.Increment(ctx, nodeIDKey, 1)
 	if err != nil {
 		return nil, fmt.Errorf("allocating a node id: %w", err)

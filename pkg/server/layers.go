@@ -151,8 +151,8 @@ func (l *layers) stop(ctx context.Context, handOver bool) {
 
 // sessions adapts the SQL layer to the wire.
 type sessions struct {
-	sql atomic.Pointer[session.Server]
-} // set before the node serves
+	sql atomic.Pointer[session.Server] // set before the node serves
+}
 
 // Verifier implements pgwire.Sessions.
 func (x *sessions) Verifier(_ context.Context, user string) (v security.Verifier, ok bool, err error) {
@@ -195,6 +195,13 @@ func (s *Server) handleInit(ctx context.Context, from ids.NodeID, payload []byte
 }
 
 func (s *Server) handleJoin(ctx context.Context, _ ids.NodeID, payload []byte) ([]byte, error) {
+	var req joinRequest
+	if err := json.Unmarshal(payload, &req); err != nil {
+		return nil, err
+	}
+	if req.Token == s.members.token {
+		return nil, errors.New(errItself)
+	}
 	id, l := s.identity.Load(), s.layers.Load()
 	if id == nil || l == nil {
 		if s.members.initializing.Load() {
@@ -202,7 +209,7 @@ func (s *Server) handleJoin(ctx context.Context, _ ids.NodeID, payload []byte) (
 		}
 		return nil, errors.New(errNotInitialized)
 	}
-	return admit(ctx, l.db, id.Cluster, s.registry, l.store.FirstRange(), payload)
+	return admit(ctx, l.db, id.Cluster, s.registry, l.store.FirstRange(), req)
 }
 
 // AdminOp is what an operator's command, or another node, asks of a node.

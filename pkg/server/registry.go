@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -29,7 +30,6 @@ type registry struct {
 	self  ids.NodeID
 	nodes map[ids.NodeID]api.NodeDescriptor
 	first *api.RangeDescriptor
-	heard map[ids.NodeID]time.Time
 }
 
 // gossipMessage is what two nodes tell each other.
@@ -39,7 +39,7 @@ type gossipMessage struct {
 }
 
 func newRegistry(e engine.Engine, log *slog.Logger) *registry {
-	r := &registry{log: log, engine: e, nodes: map[ids.NodeID]api.NodeDescriptor{}, heard: map[ids.NodeID]time.Time{}}
+	r := &registry{log: log, engine: e, nodes: map[ids.NodeID]api.NodeDescriptor{}}
 	if b, ok := e.Get(nodesKey); ok {
 		var known []api.NodeDescriptor
 		if err := json.Unmarshal(b, &known); err != nil {
@@ -124,14 +124,17 @@ func (r *registry) message(own *api.RangeDescriptor) gossipMessage {
 // handle answers another node's gossip.
 func (r *registry) handle(own func() *api.RangeDescriptor) rpc.Handler {
 	return func(_ context.Context, from ids.NodeID, payload []byte) ([]byte, error) {
+		r.mu.Lock()
+		self := r.self
+		r.mu.Unlock()
+		if from == self {
+			return nil, errors.New(errItself) // an address of --join is this node's
+		}
 		var m gossipMessage
 		if err := json.Unmarshal(payload, &m); err != nil {
 			return nil, err
 		}
 		r.learn(m.Nodes, m.First)
-		r.mu.Lock()
-		r.heard[from] = time.Now()
-		r.mu.Unlock()
 		return json.Marshal(r.message(own()))
 	}
 }

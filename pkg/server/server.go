@@ -173,7 +173,7 @@ func (s *Server) openNetwork(ctx context.Context) error {
 	}
 	s.rpcL = l
 	s.net = rpc.NewNode(context.WithoutCancel(ctx), rpc.Options{Resolve: s.registry.resolve, ServerTLS: serverTLS, ClientTLS: clientTLS, Logger: s.log})
-	s.members = &membership{log: s.log, net: s.net, self: s.descriptor(0), join: s.cfg.Join, inits: make(chan chan<- error), settled: make(chan struct{})}
+	s.members = &membership{log: s.log, net: s.net, self: s.descriptor(0), join: s.cfg.Join, token: uuid.NewString(), inits: make(chan chan<- error), settled: make(chan struct{})}
 	s.net.Handle(rpc.MethodInit, s.handleInit)
 	s.net.Handle(rpc.MethodJoin, s.handleJoin)
 	s.net.Handle(rpc.MethodAdmin, s.handleAdmin)
