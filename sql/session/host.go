@@ -158,7 +158,7 @@ func setConfig(s *Session, a []types.Datum) (types.Datum, error) {
 		v = a[1].Str()
 	}
 	s.keepSettings()
-	if err := s.assign(a[0].Str(), v, a[2].Bool() && s.t.block); err != nil {
+	if err := s.assign(a[0].Str(), v, a[2].Bool()); err != nil {
 		return types.Null, err
 	}
 	out, _ := s.getSetting(a[0].Str())

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -31,7 +32,7 @@ func (s *Session) identify() {
 
 // setRole carries out SET ROLE: to a role that the session's user belongs to.
 func (s *Session) setRole(name string, local bool) error {
-	if name = roleName(name); name != "none" {
+	if name != "none" {
 		snap := s.snapshot()
 		r, ok := snap.Role(name)
 		if !ok {
@@ -48,9 +49,6 @@ func (s *Session) setRole(name string, local bool) error {
 // setAuthorization carries out SET SESSION AUTHORIZATION: a superuser becomes
 // anybody, others stay who they are.
 func (s *Session) setAuthorization(name string, local bool) error {
-	if strings.EqualFold(name, "default") {
-		name = s.opts.User
-	}
 	snap := s.snapshot()
 	r, ok := snap.Role(name)
 	if !ok {
@@ -65,9 +63,31 @@ func (s *Session) setAuthorization(name string, local bool) error {
 	return s.set.Set("role", "none", local)
 }
 
-func roleName(name string) string {
-	if strings.EqualFold(name, "none") || strings.EqualFold(name, "default") {
-		return "none"
+// reset sets a setting back to what it was when the session began.
+func (s *Session) reset(name string, local bool) error {
+	err := s.set.Reset(name, local)
+	if err == nil && strings.EqualFold(name, "session_authorization") {
+		err = s.set.Set("role", "none", local)
 	}
-	return name
+	return err
+}
+
+// startSettings sets what a session is to start with; whom it acts for by the rules
+// of SET.
+func (s *Session) startSettings(asked map[string]string) error {
+	names := slices.Sorted(maps.Keys(asked))
+	for _, name := range slices.Backward(names) { // session_authorization resets role
+		if err := s.startSetting(name, asked[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Session) startSetting(name, value string) error {
+	switch strings.ToLower(name) {
+	case "role", "session_authorization":
+		return s.assign(name, value, false)
+	}
+	return s.set.Set(name, value, false)
 }

@@ -151,6 +151,9 @@ func (s *Session) planOnce(ctx context.Context, n ast.Node, o opt.Options) (*pla
 // current reports whether a plan may be used now: in the transaction, or in the
 // next one.
 func (s *Session) current(e *planEntry) bool {
+	if s.follow(); e.role != s.user {
+		return false
+	}
 	snap := s.srv.store.Snapshot()
 	if s.t.use.Valid() {
 		snap = s.t.use.Snapshot()
@@ -187,7 +190,8 @@ func (s *Session) keep(e *planEntry) *sessionPlan {
 
 // newEntry wraps a plan; one that may be shared goes into the caches.
 func (s *Session) newEntry(key []byte, p *plan.Plan, negated []bool, sql string) *sessionPlan {
-	e := &planEntry{plan: p, negated: negated, stats: s.srv.stats.Find(parse.Normalize(sql), s.database.Name), gen: s.t.use.Snapshot().Generation(), epoch: s.srv.store.StatsEpoch()}
+	e := &planEntry{plan: p, negated: negated, stats: s.srv.stats.Find(parse.Normalize(sql), s.database.Name), gen: s.t.use.Snapshot().Generation(),
+		epoch: s.srv.store.StatsEpoch(), role: s.user}
 	if key == nil || p.Flags.Uncacheable || s.t.change != nil {
 		return &sessionPlan{planEntry: e}
 	}

@@ -150,6 +150,7 @@ type planEntry struct {
 	stats   *stmtstats.Entry
 	gen     uint64
 	epoch   uint64
+	role    types.OID // it may do what the plan does
 }
 
 // maxPlans bounds the shared plan cache; a full one is dropped.

@@ -129,20 +129,23 @@ func fatal(code, format string, args ...any) error {
 
 // applySettings sets what role, database and startup message ask for.
 func (s *Session) applySettings(role *catalog.Role, db *catalog.Database, o Options) error {
+	if err := s.set.Set("session_authorization", o.User, false); err != nil {
+		return err
+	}
 	for _, m := range []map[string]string{db.Settings, role.Settings} {
 		for k, v := range m {
-			_ = s.set.Set(k, v, false) // a stored setting that is no longer valid is ignored
+			_ = s.startSetting(k, v) // a stored setting that is no longer valid is ignored
 		}
 	}
-	for k, v := range o.Settings {
-		if err := s.set.Set(k, v, false); err != nil {
+	if err := s.startSettings(o.Settings); err != nil {
+		return err
+	}
+	if o.ApplicationName != "" {
+		if err := s.set.Set("application_name", o.ApplicationName, false); err != nil {
 			return err
 		}
 	}
-	if o.ApplicationName != "" {
-		_ = s.set.Set("application_name", o.ApplicationName, false)
-	}
-	_ = s.set.Set("session_authorization", o.User, false)
+	s.follow() // the client is told what follows from the settings, too
 	return nil
 }
 

@@ -37,12 +37,12 @@ func (s *Session) setStmt(n *ast.VariableSetStmt, w ResultWriter) (string, error
 			err = s.assign(n.Name, v, n.IsLocal)
 		}
 	case ast.VAR_SET_DEFAULT:
-		err = s.set.Reset(n.Name)
+		err = s.reset(n.Name, n.IsLocal)
 	case ast.VAR_SET_CURRENT:
 		v, _ := s.set.Get(n.Name)
 		err = s.assign(n.Name, v, n.IsLocal)
 	case ast.VAR_RESET:
-		tag, err = "RESET", s.set.Reset(n.Name)
+		tag, err = "RESET", s.reset(n.Name, false)
 	case ast.VAR_RESET_ALL:
 		tag = "RESET"
 		s.set.ResetAll()
@@ -258,6 +258,9 @@ func (s *Session) discard(n *ast.DiscardStmt) (string, error) {
 		}
 		s.closePortals()
 		if err := s.discardTemp(); err != nil {
+			return "", err
+		}
+		if err := s.reset("session_authorization", false); err != nil {
 			return "", err
 		}
 		s.set.ResetAll()

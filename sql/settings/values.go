@@ -78,15 +78,22 @@ func (v *Values) Derive(name, value string) {
 }
 
 func (v *Values) put(key, value string, local bool) {
+	for _, m := range v.changing(local) {
+		m[key] = value
+	}
+	v.version++
+}
+
+// changing returns the maps that a change is entered into.
+func (v *Values) changing(local bool) []map[string]string {
 	if local && v.local == nil {
 		v.local, v.sharedLocal, v.sharedSet = v.set, true, true
 	}
 	v.own()
-	v.set[key] = value
-	if !local && v.local != nil {
-		v.local[key] = value
+	if local || v.local == nil {
+		return []map[string]string{v.set}
 	}
-	v.version++
+	return []map[string]string{v.set, v.local}
 }
 
 // own makes sure that the maps may be changed.
@@ -140,8 +147,8 @@ func (v *Values) Wants(severity string) bool {
 // Seal makes the values as they are now what RESET goes back to.
 func (v *Values) Seal() { v.initial, v.sharedSet = v.set, true }
 
-// Reset sets a parameter back.
-func (v *Values) Reset(name string) error {
+// Reset sets a parameter back; local lasts until the transaction ends.
+func (v *Values) Reset(name string, local bool) error {
 	key := strings.ToLower(name)
 	d, ok := Lookup(key)
 	if !ok && !strings.Contains(key, ".") {
@@ -150,23 +157,36 @@ func (v *Values) Reset(name string) error {
 	if ok && d.Context == "internal" {
 		return types.Errorf(types.CodeCantChangeRuntimeParam, "parameter \"%s\" cannot be changed", name)
 	}
-	v.own()
-	for _, m := range []map[string]string{v.set, v.local} {
-		if x, ok := v.initial[key]; !ok {
-			delete(m, key)
-		} else if m != nil {
+	for _, m := range v.changing(local) {
+		if x, ok := v.initial[key]; ok {
 			m[key] = x
+		} else {
+			delete(m, key)
 		}
 	}
 	v.derive()
 	return nil
 }
 
-// ResetAll sets everything back.
+// ResetAll sets everything back but for whom the session acts for.
 func (v *Values) ResetAll() {
-	v.set, v.sharedSet = v.initial, true
-	v.local, v.sharedLocal = nil, false
+	v.set, v.sharedSet = v.resetAll(v.set), false
+	if v.local != nil {
+		v.local, v.sharedLocal = v.resetAll(v.local), false
+	}
 	v.derive()
+}
+
+func (v *Values) resetAll(old map[string]string) map[string]string {
+	out := maps.Clone(v.initial)
+	for _, name := range []string{"role", "session_authorization"} {
+		if x, ok := old[name]; ok {
+			out[name] = x
+		} else {
+			delete(out, name)
+		}
+	}
+	return out
 }
 
 // Snapshot returns the state. It copies nothing.

@@ -33,7 +33,7 @@ func TestRollback(t *testing.T) {
 	v.EndLocal()
 	want("a")
 	set("d", true)
-	if err := v.Reset("application_name"); err != nil {
+	if err := v.Reset("application_name", false); err != nil {
 		t.Fatal(err)
 	}
 	v.EndLocal()
@@ -78,7 +78,7 @@ func TestSnapshots(t *testing.T) {
 		case 2:
 			v.EndLocal()
 		case 3:
-			if err := v.Reset(names[r.IntN(3)]); err != nil {
+			if err := v.Reset(names[r.IntN(3)], false); err != nil {
 				t.Fatal(err)
 			}
 		default:

@@ -93,7 +93,7 @@ var vars = []*Var{
 	internal(report(flag("in_hot_standby", "off", "Shows whether hot standby is currently active."))),
 	internal(report(flag("integer_datetimes", "on", "Shows whether datetimes are integer based."))),
 	report(enum("IntervalStyle", "postgres", "Sets the display format for interval values.", "postgres", "postgres_verbose", "sql_standard", "iso_8601")),
-	report(flag("is_superuser", "on", "Shows whether the current user is a superuser.")),
+	internal(report(flag("is_superuser", "on", "Shows whether the current user is a superuser."))),
 	flag("jit", "off", "Allow JIT compilation."),
 	internal(str("lc_collate", "C", "Shows the collation order locale.")),
 	internal(str("lc_ctype", "C.UTF-8", "Shows the character classification and case conversion locale.")),
