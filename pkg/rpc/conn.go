@@ -176,13 +176,17 @@ func (c *conn) writeNow(f frame) error {
 	return err
 }
 
-// keepAlive pings until the connection closes. Nobody else may write meanwhile.
-func (c *conn) keepAlive() {
+// keepAlive pings until the connection closes, which the end of ctx makes it do.
+// Nobody else may write meanwhile.
+func (c *conn) keepAlive(ctx context.Context) {
 	t := time.NewTicker(pingEvery)
 	defer t.Stop()
 	for {
 		select {
 		case <-c.done:
+			return
+		case <-ctx.Done():
+			c.close()
 			return
 		case <-t.C:
 		}

@@ -228,7 +228,7 @@ func (n *Node) callOver(ctx context.Context, cn *conn, m Method, payload []byte)
 		return nil, fmt.Errorf("%w: %v", ErrUnreachable, err)
 	}
 	// An answer may take long, and a silent caller is taken for a dead one.
-	if !n.group.Go("rpc ping", func(context.Context) { cn.keepAlive() }) {
+	if !n.group.Go("rpc ping", cn.keepAlive) {
 		return nil, errNodeClosed
 	}
 	for {
