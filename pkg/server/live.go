@@ -8,6 +8,8 @@ import (
 
 	"github.com/pamirdb/pamir/kv/api"
 	"github.com/pamirdb/pamir/kv/store"
+	"github.com/pamirdb/pamir/pkg/ids"
+	"github.com/pamirdb/pamir/pkg/keys"
 	"github.com/pamirdb/pamir/pkg/security"
 	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/pgcatalog"
@@ -41,16 +43,15 @@ func (s *Server) Nodes(ctx context.Context) ([]pgcatalog.Node, error) {
 func (s *Server) nodes(ctx context.Context, l *layers) ([]pgcatalog.Node, error) {
 	known := s.registry.all()
 	if len(known) == 0 {
-		known = []api.NodeDescriptor{s.descriptor(s.NodeID())}
+		self := s.descriptor(s.NodeID())
+		self.StartedNanos = s.started.UnixNano()
+		known = []api.NodeDescriptor{self}
 	}
-	records := map[int32]api.Liveness{}
+	var records map[ids.NodeID]api.Liveness
 	if len(known) > 1 {
-		all, err := l.store.Liveness().All(ctx)
-		if err != nil {
+		var err error
+		if records, err = l.liveness(ctx); err != nil {
 			return nil, err
-		}
-		for id, r := range all {
-			records[int32(id)] = r
 		}
 	}
 	ranges, err := l.db.Admin().Ranges(ctx, allKeys[0], allKeys[1])
@@ -58,10 +59,29 @@ func (s *Server) nodes(ctx context.Context, l *layers) ([]pgcatalog.Node, error)
 		return nil, err
 	}
 	return describeNodes(known, ranges, func(n *pgcatalog.Node) {
-		r, recorded := records[int32(n.ID)]
+		r, recorded := records[n.ID]
 		n.Live = len(known) == 1 || recorded && l.store.Liveness().IsLive(r)
 		n.Draining, n.Decommissioning = r.Draining, r.Decommissioning
 	}), nil
+}
+
+// liveness reads the nodes' records. What the store has of them may be a second
+// old, and an operator who has just drained a node wants to see that.
+func (l *layers) liveness(ctx context.Context) (map[ids.NodeID]api.Liveness, error) {
+	start, end := keys.SystemSpan("liveness")
+	br, err := l.router.Send(ctx, &api.BatchRequest{Requests: []api.Request{{Kind: api.Scan, Key: start, End: end}}})
+	if err != nil {
+		return nil, err
+	}
+	records := map[ids.NodeID]api.Liveness{}
+	for _, kv := range br.Responses[0].KVs {
+		r, err := api.DecodeLiveness(kv.Value)
+		if err != nil {
+			return nil, err
+		}
+		records[r.Node] = r
+	}
+	return records, nil
 }
 
 // describeNodes counts what each node has of the ranges; state fills in whether it

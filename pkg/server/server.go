@@ -319,26 +319,37 @@ func (s *Server) advertised() string {
 }
 
 // reachable is an address that others can dial: one that stands for all addresses
-// of this machine means, elsewhere, another machine. The machine's name stands
-// for it then, or an address if nobody knows the name.
+// of this machine means, elsewhere, another machine.
 func reachable(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsUnspecified() {
 		return addr
 	}
+	return net.JoinHostPort(thisMachine(), port)
+}
+
+// nameWithin bounds how long a name server may take to say whether it knows this
+// machine.
+const nameWithin = 2 * time.Second
+
+// thisMachine is the machine's name, or an address if nobody knows the name. It is
+// found out once: asking may take long, and addresses are shown often.
+var thisMachine = sync.OnceValue(func() string {
 	if name, err := os.Hostname(); err == nil {
-		if _, err := net.LookupHost(name); err == nil {
-			return net.JoinHostPort(name, port)
+		ctx, cancel := context.WithTimeout(context.Background(), nameWithin)
+		defer cancel()
+		if _, err := net.DefaultResolver.LookupHost(ctx, name); err == nil {
+			return name
 		}
 	}
 	all, _ := net.InterfaceAddrs() // none, if they cannot be listed
 	for _, a := range all {
 		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
-			return net.JoinHostPort(n.IP.String(), port)
+			return n.IP.String()
 		}
 	}
-	return net.JoinHostPort("127.0.0.1", port)
-}
+	return "127.0.0.1"
+})
 
 func addrOf(l net.Listener) string {
 	if l == nil {
