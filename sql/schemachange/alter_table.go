@@ -43,7 +43,7 @@ func objectName(o ast.ObjectType) string {
 }
 
 func (e *Env) alterTable(s *ast.AlterTableStmt) error {
-	if s.Objtype != ast.OBJECT_TABLE || e.changesOwner(s) {
+	if s.Objtype != ast.OBJECT_TABLE || changesOwner(s) {
 		return e.alterOther(s)
 	}
 	t, ok, err := e.ownTable(s.Relation, s.MissingOk)
@@ -62,14 +62,14 @@ func (e *Env) alterTable(s *ast.AlterTableStmt) error {
 	return nil
 }
 
-// alterOther takes ALTER INDEX, SEQUENCE and VIEW, of which the owner is all
-// that ALTER TABLE's commands change.
 // changesOwner reports whether ALTER TABLE only gives a relation a new owner,
 // which it does to any kind of them.
-func (e *Env) changesOwner(s *ast.AlterTableStmt) bool {
+func changesOwner(s *ast.AlterTableStmt) bool {
 	return !slices.ContainsFunc(s.Cmds, func(n ast.Node) bool { return n.(*ast.AlterTableCmd).Subtype != ast.AT_ChangeOwner })
 }
 
+// alterOther takes ALTER INDEX, SEQUENCE and VIEW, of which the owner is all
+// that ALTER TABLE's commands change.
 func (e *Env) alterOther(s *ast.AlterTableStmt) error {
 	for _, n := range s.Cmds {
 		c := n.(*ast.AlterTableCmd)

@@ -12,20 +12,21 @@ import (
 )
 
 func (e *Env) createSchema(s *ast.CreateSchemaStmt) error {
-	name := s.Schemaname
-	owner := e.User
+	name, owner := s.Schemaname, e.role()
 	if s.Authrole != nil {
-		r, err := e.findRole(s.Authrole)
-		if err != nil {
+		var err error
+		if owner, err = e.findRole(s.Authrole); err != nil {
 			return err
 		}
-		owner = r.ID
 		if name == "" {
-			name = r.Name
+			name = owner.Name
 		}
 	}
 	if !e.may(&e.Database.Header, 'C') {
 		return types.Errorf(types.CodeInsufficientPrivilege, "permission denied for database %s", e.Database.Name)
+	}
+	if err := e.mustBelong(owner); err != nil {
+		return err
 	}
 	if len(name) > 3 && name[:3] == "pg_" {
 		return types.Errorf(types.CodeReservedName, "unacceptable schema name \"%s\"", name).WithDetail("The prefix \"pg_\" is reserved for system schemas.")
@@ -41,9 +42,9 @@ func (e *Env) createSchema(s *ast.CreateSchemaStmt) error {
 	if err != nil {
 		return err
 	}
-	h.Owner = owner
+	h.Owner = owner.ID
 	e.Change.Put(&catalog.Schema{Header: h})
-	return e.schemaElements(h.Name, owner, s.SchemaElts)
+	return e.schemaElements(h.Name, owner.ID, s.SchemaElts)
 }
 
 // schemaElements carries out the statements within CREATE SCHEMA, in the schema
@@ -113,6 +114,9 @@ func (e *Env) createDatabase(s *ast.CreatedbStmt) error {
 			r, ok := e.Change.Snapshot().Role(defText(d))
 			if !ok {
 				return types.Errorf(types.CodeUndefinedObject, "role \"%s\" does not exist", defText(d))
+			}
+			if err := e.mustBelong(r); err != nil {
+				return err
 			}
 			db.Owner = r.ID
 		case "encoding":

@@ -61,7 +61,10 @@ func (e *Env) rename(s *ast.RenameStmt) error {
 		if err := freeRoleName(s.Newname); err != nil {
 			return err
 		}
-		if err := e.mayManageRoles(); err != nil {
+		if r.Super && !e.role().Super {
+			return types.Errorf(types.CodeInsufficientPrivilege, "must be superuser to rename superusers")
+		}
+		if err := e.mayManageRoles("permission denied to rename role"); err != nil {
 			return err
 		}
 		return renameTo(e, r, s.Newname)
@@ -206,13 +209,62 @@ func (e *Env) setOwner(d catalog.Descriptor, spec *ast.RoleSpec) error {
 	if err != nil {
 		return err
 	}
-	c, err := clone(d)
-	if err != nil {
+	if r.ID == d.Head().Owner {
+		return nil
+	}
+	if q, ok := d.(*catalog.Sequence); ok && q.OwnerTable != 0 {
+		owner, _ := e.table(q.OwnerTable)
+		return types.Errorf(types.CodeFeatureNotSupported, "cannot change owner of sequence \"%s\"", q.Name).
+			WithDetail("Sequence \"%s\" is linked to table \"%s\".", q.Name, owner.Name)
+	}
+	if err := e.mayGive(d.Head(), r); err != nil {
 		return err
 	}
-	c.Head().Owner = r.ID
-	e.Change.Put(c)
+	return e.eachWithSequences(d, func(c catalog.Descriptor) { c.Head().Owner = r.ID })
+}
+
+// mayGive fails unless the user may make a role the owner of an object: he belongs
+// to it, and it may create where the object is.
+func (e *Env) mayGive(h *catalog.Header, to *catalog.Role) error {
+	if err := e.mustBelong(to); err != nil || e.role().Super {
+		return err
+	}
+	d, ok := e.Change.Snapshot().ByOID(h.Schema)
+	if sc, isSchema := d.(*catalog.Schema); ok && isSchema {
+		as := *e
+		as.User = to.ID
+		return as.mayCreate(sc)
+	}
 	return nil
+}
+
+// eachWithSequences changes copies of an object and, if it is a table, of the
+// sequences that belong to it, and enters them.
+func (e *Env) eachWithSequences(d catalog.Descriptor, change func(catalog.Descriptor)) error {
+	for _, o := range append(e.sequencesOf(d), d) {
+		c, err := clone(o)
+		if err != nil {
+			return err
+		}
+		change(c)
+		e.Change.Put(c)
+	}
+	return nil
+}
+
+// sequencesOf lists the sequences that belong to a table.
+func (e *Env) sequencesOf(d catalog.Descriptor) []catalog.Descriptor {
+	var out []catalog.Descriptor
+	if d.Kind() != catalog.KindTable {
+		return nil
+	}
+	e.Change.Snapshot().Each(func(o catalog.Descriptor) bool {
+		if q, ok := o.(*catalog.Sequence); ok && q.OwnerTable == d.Head().ID {
+			out = append(out, q)
+		}
+		return true
+	})
+	return out
 }
 
 func (e *Env) alterOwner(s *ast.AlterOwnerStmt) error {
@@ -290,7 +342,7 @@ func (e *Env) alterSchema(s *ast.AlterObjectSchemaStmt) error {
 
 // moveTo puts an object, and what goes with it, into another schema.
 func (e *Env) moveTo(sc *catalog.Schema, d catalog.Descriptor) error {
-	all := []catalog.Descriptor{d}
+	all := append(e.sequencesOf(d), d)
 	var names []string
 	if t, ok := d.(*catalog.Table); ok {
 		for i := range t.Indexes {
@@ -298,12 +350,6 @@ func (e *Env) moveTo(sc *catalog.Schema, d catalog.Descriptor) error {
 				names = append(names, x.Name)
 			}
 		}
-		e.Change.Snapshot().Each(func(o catalog.Descriptor) bool {
-			if q, ok := o.(*catalog.Sequence); ok && q.OwnerTable == t.ID {
-				all = append(all, q)
-			}
-			return true
-		})
 	}
 	for _, o := range all {
 		if o.Kind() != catalog.KindType {
@@ -317,15 +363,7 @@ func (e *Env) moveTo(sc *catalog.Schema, d catalog.Descriptor) error {
 			return types.Errorf(types.CodeDuplicateTable, "relation \"%s\" already exists in schema \"%s\"", n, sc.Name)
 		}
 	}
-	for _, o := range all {
-		c, err := clone(o)
-		if err != nil {
-			return err
-		}
-		c.Head().Schema = sc.ID
-		e.Change.Put(c)
-	}
-	return nil
+	return e.eachWithSequences(d, func(c catalog.Descriptor) { c.Head().Schema = sc.ID })
 }
 
 func (e *Env) comment(s *ast.CommentStmt) error {

@@ -45,15 +45,24 @@ func (e *Env) findRole(r *ast.RoleSpec) (*catalog.Role, error) {
 	return role, nil
 }
 
-func (e *Env) mayManageRoles() error {
+// mayManageRoles fails with a message unless the user may make and change roles.
+func (e *Env) mayManageRoles(message string, args ...any) error {
 	if r := e.role(); !r.Super && !r.CreateRole {
-		return types.Errorf(types.CodeInsufficientPrivilege, "permission denied to manage roles")
+		return types.Errorf(types.CodeInsufficientPrivilege, message, args...)
 	}
 	return nil
 }
 
+// mustBelong fails unless the user belongs to a role, or is a superuser.
+func (e *Env) mustBelong(r *catalog.Role) error {
+	if e.role().Super || slices.Contains(e.Change.Snapshot().RolesOf(e.User, false), r.ID) {
+		return nil
+	}
+	return types.Errorf(types.CodeInsufficientPrivilege, "must be member of role \"%s\"", r.Name)
+}
+
 func (e *Env) createRole(s *ast.CreateRoleStmt) error {
-	if err := e.mayManageRoles(); err != nil {
+	if err := e.mayManageRoles("permission denied to create role"); err != nil {
 		return err
 	}
 	if _, dup := e.Change.Snapshot().Role(s.Role); dup {
@@ -96,13 +105,13 @@ func (e *Env) alterRole(s *ast.AlterRoleStmt) error {
 		return types.Errorf(types.CodeReservedName, "role name \"%s\" is reserved", r.Name).WithDetail("Cannot alter reserved roles.")
 	}
 	ownPassword := r.ID == e.User && len(s.Options) == 1 && s.Options[0].(*ast.DefElem).Defname == "password"
-	if !ownPassword {
-		if err := e.mayManageRoles(); err != nil {
-			return err
-		}
-	}
 	if r.Super && !e.role().Super {
 		return types.Errorf(types.CodeInsufficientPrivilege, "must be superuser to alter superuser roles or change superuser attribute")
+	}
+	if !ownPassword {
+		if err := e.mayManageRoles("permission denied"); err != nil {
+			return err
+		}
 	}
 	if r, err = clone(r); err != nil {
 		return err
@@ -185,14 +194,41 @@ func (e *Env) memberOption(r *catalog.Role, d *ast.DefElem, add bool) error {
 			return err
 		}
 		if d.Defname == "addroleto" {
+			if err := e.mayChangeMember(other, r, add); err != nil {
+				return err
+			}
 			setMember(r, other.ID, add)
 			continue
+		}
+		if err := e.mayChangeMember(r, other, add); err != nil {
+			return err
 		}
 		if other, err = clone(other); err != nil {
 			return err
 		}
 		setMember(other, r.ID, add)
 		e.Change.Put(other)
+	}
+	return nil
+}
+
+// mayChangeMember fails unless the user may make a role a member of a group, or no
+// member of it.
+func (e *Env) mayChangeMember(group, r *catalog.Role, in bool) error {
+	if group.Super && !e.role().Super {
+		return types.Errorf(types.CodeInsufficientPrivilege, "must be superuser to alter superusers")
+	}
+	if err := e.mayManageRoles("must have admin option on role \"%s\"", group.Name); err != nil {
+		return err
+	}
+	switch {
+	case !in:
+	case group.ID == catalog.DatabaseOwnerRoleOID:
+		return types.Errorf(types.CodeInternal, "role \"%s\" cannot have explicit members", group.Name)
+	case r.ID == catalog.DatabaseOwnerRoleOID:
+		return types.Errorf(types.CodeInternal, "role \"%s\" cannot be a member of any role", r.Name)
+	case slices.Contains(e.Change.Snapshot().RolesOf(group.ID, false), r.ID):
+		return types.Errorf(types.CodeInvalidGrantOperation, "role \"%s\" is a member of role \"%s\"", group.Name, r.Name)
 	}
 	return nil
 }
@@ -205,7 +241,7 @@ func setMember(r *catalog.Role, group types.OID, in bool) {
 }
 
 func (e *Env) dropRole(s *ast.DropRoleStmt) error {
-	if err := e.mayManageRoles(); err != nil {
+	if err := e.mayManageRoles("permission denied to drop role"); err != nil {
 		return err
 	}
 	for _, n := range s.Roles {
@@ -218,17 +254,43 @@ func (e *Env) dropRole(s *ast.DropRoleStmt) error {
 			}
 			return types.Errorf(types.CodeUndefinedObject, "role \"%s\" does not exist", spec.Rolename)
 		}
-		if catalog.Reserved(r.Name) {
+		if catalog.Reserved(r.Name) || r.ID == catalog.RootRoleOID {
 			return types.Errorf(types.CodeDependentObjectsStillExist, "cannot drop role %s because it is required by the database system", r.Name)
 		}
-		if r.ID == e.User || r.ID == catalog.RootRoleOID {
+		if r.Super && !e.role().Super {
+			return types.Errorf(types.CodeInsufficientPrivilege, "must be superuser to drop superusers")
+		}
+		if r.ID == e.User {
 			return types.Errorf(types.CodeObjectInUse, "current user cannot be dropped")
 		}
 		if lines := e.needsRole(r.ID); len(lines) > 0 {
 			return types.Errorf(types.CodeDependentObjectsStillExist, "role \"%s\" cannot be dropped because some objects depend on it", r.Name).
 				WithDetail("%s", strings.Join(lines, "\n"))
 		}
+		if err := e.endMemberships(r.ID); err != nil {
+			return err
+		}
 		e.Change.Drop(r.ID)
+	}
+	return nil
+}
+
+// endMemberships takes the members out of a role that goes.
+func (e *Env) endMemberships(group types.OID) error {
+	var members []*catalog.Role
+	e.Change.Snapshot().Each(func(d catalog.Descriptor) bool {
+		if r, ok := d.(*catalog.Role); ok && slices.Contains(r.MemberOf, group) {
+			members = append(members, r)
+		}
+		return true
+	})
+	for _, r := range members {
+		r, err := clone(r)
+		if err != nil {
+			return err
+		}
+		setMember(r, group, false)
+		e.Change.Put(r)
 	}
 	return nil
 }
@@ -395,9 +457,6 @@ func (e *Env) namedTarget(s *ast.GrantStmt, name string, add func(catalog.Descri
 }
 
 func (e *Env) grantRole(s *ast.GrantRoleStmt) error {
-	if err := e.mayManageRoles(); err != nil {
-		return err
-	}
 	for _, g := range s.GrantedRoles {
 		group, ok := e.Change.Snapshot().Role(g.(*ast.AccessPriv).PrivName)
 		if !ok {
@@ -408,8 +467,8 @@ func (e *Env) grantRole(s *ast.GrantRoleStmt) error {
 			if err != nil {
 				return err
 			}
-			if s.IsGrant && slices.Contains(e.Change.Snapshot().RolesOf(group.ID, false), r.ID) {
-				return types.Errorf("0LP01", "role \"%s\" is a member of role \"%s\"", group.Name, r.Name)
+			if err := e.mayChangeMember(group, r, s.IsGrant); err != nil {
+				return err
 			}
 			switch member := slices.Contains(r.MemberOf, group.ID); {
 			case member && s.IsGrant:

@@ -58,3 +58,15 @@ func TestPrivileges(t *testing.T) {
 		t.Errorf("a granted view: SQLSTATE %q", code)
 	}
 }
+
+// A schema is made for another role only by who belongs to it: what it is made
+// with is done as that role.
+func TestSchemaForAnother(t *testing.T) {
+	h := newHarness(t, kvtest.Options{})
+	h.expect("CREATE TABLE t (a int); CREATE ROLE a; CREATE ROLE b; GRANT CREATE ON DATABASE defaultdb TO a", "CREATE TABLE\nCREATE ROLE\nCREATE ROLE\nGRANT")
+	h.expect("SET ROLE a", "SET")
+	h.expect("CREATE SCHEMA AUTHORIZATION root GRANT ALL ON t TO a", `ERROR 42501: must be member of role "root"`)
+	h.expect("CREATE SCHEMA AUTHORIZATION b", `ERROR 42501: must be member of role "b"`)
+	h.expect("CREATE SCHEMA AUTHORIZATION a", "CREATE SCHEMA")
+	h.expect("SELECT * FROM t", "ERROR 42501: permission denied for table t")
+}

@@ -140,6 +140,7 @@ const (
 	CodeDeadlockDetected            = "40P01"
 	CodeSyntaxError                 = "42601"
 	CodeInsufficientPrivilege       = "42501"
+	CodeInvalidGrantOperation       = "0LP01"
 	CodeCannotCoerce                = "42846"
 	CodeGroupingError               = "42803"
 	CodeWindowingError              = "42P20"
