@@ -29,12 +29,15 @@ func importMySQLCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mysqldump FILE",
 		Short: "Run a file written by mysqldump",
-		Args:  cobra.ExactArgs(1),
+		Long: `Run a file written by mysqldump. It stops at the first statement that fails, or goes on with --force,
+and ends with status 1 if any did.
+
+` + passwordHelp,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !insecure && t.certsDir == "" {
 				return errors.New("give --certs-dir, or --insecure for a server without TLS")
 			}
-			t.password = os.Getenv("PGPASSWORD")
 			f, err := os.Open(args[0])
 			if err != nil {
 				return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,8 @@ import (
 type shell struct {
 	t        shellTarget
 	c        *pgconn.PgConn
-	in       func(prompt string) (string, error) // a line, without its end
+	in       func(prompt string) (string, error) // a line, without the newline
+	script   *bufio.Reader                       // where in takes lines from; nil for a terminal
 	out, err io.Writer
 	// terminal says that a person types; cancels, that Ctrl-C during a statement
 	// is meant for that and not for the process.
@@ -35,7 +37,7 @@ type shell struct {
 // an error, but fails in the end.
 func runShell(ctx context.Context, out io.Writer, t shellTarget, cancels bool) error {
 	s := &shell{t: t, out: out, err: os.Stderr, cancels: cancels}
-	s.in, s.terminal = lineReader()
+	s.open(ctx)
 	if err := s.connect(ctx); err != nil {
 		return err
 	}
@@ -54,6 +56,9 @@ func (s *shell) connect(ctx context.Context) (err error) {
 func (s *shell) loop(ctx context.Context) error {
 	for ctx.Err() == nil {
 		line, err := s.in(s.prompt())
+		if err != nil && err != io.EOF && !s.terminal {
+			return fmt.Errorf("reading statements: %w", err)
+		}
 		if err != nil {
 			break // the end of the input, or an interrupted one
 		}
@@ -147,16 +152,19 @@ func (s *shell) command(ctx context.Context, line string) (leave bool) {
 		fmt.Fprintln(s.out, shellHelp)
 	case name == `\d` && arg != "":
 		for _, q := range described {
-			if !s.run(ctx, fmt.Sprintf(q, "'"+strings.ReplaceAll(arg, "'", "''")+"'")) {
+			if !s.list(ctx, fmt.Sprintf(q, "'"+strings.ReplaceAll(arg, "'", "''")+"'")) {
 				break
 			}
 		}
 	case name == `\r` && arg != "":
 		s.run(ctx, "SHOW RANGES FROM TABLE "+arg)
 	case name == `\c` && arg != "":
+		if in, ok := strings.CutPrefix(arg, `"`); ok {
+			arg = strings.ReplaceAll(strings.TrimSuffix(in, `"`), `""`, `"`)
+		}
 		s.use(ctx, arg)
 	case listings[name] != "" && arg == "":
-		s.run(ctx, listings[name])
+		s.list(ctx, listings[name])
 	default:
 		s.failed = true
 		fmt.Fprintf(s.err, "invalid command %s. Try \\? for help.\n", name)
@@ -180,48 +188,70 @@ func (s *shell) use(ctx context.Context, database string) {
 
 // run runs one statement and prints what it gives; it reports success.
 func (s *shell) run(ctx context.Context, sql string) bool {
+	return s.report(sql, s.execute(ctx, sql))
+}
+
+// list runs a query of the shell's own: where in it an error is means nothing to
+// who has not written it.
+func (s *shell) list(ctx context.Context, sql string) bool {
+	return s.report("", s.execute(ctx, sql))
+}
+
+func (s *shell) report(sql string, err error) bool {
+	if err != nil {
+		s.failed = true
+		printError(s.err, sql, err)
+	}
+	return err == nil
+}
+
+func (s *shell) execute(ctx context.Context, sql string) (err error) {
 	began := time.Now()
 	if s.cancels {
 		defer s.listen(ctx)()
 	}
-	var err error
-	switch copies(sql) {
+	kind, binary := copies(sql)
+	switch kind {
 	case copyFrom:
-		var tag pgconn.CommandTag
-		lines := &copyLines{s: s}
-		if tag, err = s.c.CopyFrom(ctx, lines, sql); err == nil {
-			fmt.Fprintln(s.out, tag)
-		} else if !s.terminal {
-			_, _ = io.Copy(io.Discard, lines) // data of a copy that failed is no SQL
-		}
+		err = s.copyIn(ctx, sql, binary)
 	case copyTo:
 		_, err = s.c.CopyTo(ctx, s.out, sql)
 	default:
 		err = s.query(ctx, sql)
 	}
-	if err != nil {
-		s.failed = true
-		printError(s.err, sql, err)
-		return false
-	}
-	if s.terminal {
+	if err == nil && s.terminal {
 		fmt.Fprintf(s.out, "Time: %.1f ms\n", float64(time.Since(began).Microseconds())/1000)
 	}
-	return true
+	return err
+}
+
+// copyIn runs a COPY with the data that follow it: lines up to one that is \.
+// alone, or all that is left if they are binary.
+func (s *shell) copyIn(ctx context.Context, sql string, binary bool) error {
+	var data io.Reader = &copyLines{s: s}
+	if s.script != nil && binary {
+		data = s.script
+	}
+	tag, err := s.c.CopyFrom(ctx, data, sql)
+	if err == nil {
+		fmt.Fprintln(s.out, tag)
+	} else if !s.terminal {
+		_, _ = io.Copy(io.Discard, data) // data of a copy that failed is no SQL
+	}
+	return err
 }
 
 // listen makes Ctrl-C cancel the statement that runs, until the function that it
 // returns is called.
 func (s *shell) listen(ctx context.Context) (done func()) {
-	interrupts, end := make(chan os.Signal, 1), make(chan struct{})
+	interrupts, end, ended := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
 	signal.Notify(interrupts, os.Interrupt)
 	go func() {
+		defer close(ended)
 		for {
 			select {
 			case <-interrupts:
-				if err := s.c.CancelRequest(ctx); err != nil {
-					fmt.Fprintln(s.err, "canceling failed:", err)
-				}
+				s.cancel(ctx)
 			case <-end:
 				return
 			}
@@ -230,6 +260,18 @@ func (s *shell) listen(ctx context.Context) (done func()) {
 	return func() {
 		signal.Stop(interrupts)
 		close(end)
+		<-ended // lest a late request cancels the next statement
+	}
+}
+
+// cancelWithin bounds how long the server may take to take a request to cancel.
+const cancelWithin = 5 * time.Second
+
+func (s *shell) cancel(ctx context.Context) {
+	ctx, done := context.WithTimeout(ctx, cancelWithin)
+	defer done()
+	if err := s.c.CancelRequest(ctx); err != nil {
+		fmt.Fprintln(s.err, "canceling failed:", err)
 	}
 }
 
@@ -275,26 +317,34 @@ const (
 	copyTo
 )
 
-// copies tells whether a statement is a COPY that the client takes part in.
-func copies(sql string) copyKind {
+// copies tells whether a statement is a COPY that the client takes part in, and
+// whether its data are binary.
+func copies(sql string) (kind copyKind, binary bool) {
 	st, ok, err := parse.ParseOne(sql)
 	if err != nil || !ok {
-		return copyNone // the server says what is wrong
+		return copyNone, false // the server says what is wrong
 	}
 	n, ok := st.Node.(*ast.CopyStmt)
-	switch {
-	case !ok || n.Filename != "" || n.IsProgram:
-		return copyNone
-	case n.IsFrom:
-		return copyFrom
+	if !ok || n.Filename != "" || n.IsProgram {
+		return copyNone, false
 	}
-	return copyTo
+	for _, o := range n.Options {
+		if d, ok := o.(*ast.DefElem); ok && d.Defname == "format" {
+			format, _ := d.Arg.(*ast.String)
+			binary = format != nil && strings.EqualFold(format.Sval, "binary")
+		}
+	}
+	if n.IsFrom {
+		return copyFrom, binary
+	}
+	return copyTo, binary
 }
 
 // copyLines are the lines of data that follow a COPY, up to one that is \. alone.
 type copyLines struct {
 	s    *shell
 	rest []byte
+	part bool // of a line that is longer than the buffer has gone by
 	done bool
 }
 
@@ -306,14 +356,8 @@ func (c *copyLines) Read(p []byte) (int, error) {
 		if c.done {
 			return 0, io.EOF
 		}
-		line, err := c.s.in(">> ")
-		switch {
-		case err != nil && c.s.terminal:
-			return 0, errCopyLeft
-		case err != nil || line == `\.`:
-			c.done = true
-		default:
-			c.rest = append(append(c.rest[:0], line...), '\n')
+		if err := c.next(); err != nil {
+			return 0, err
 		}
 	}
 	n := copy(p, c.rest)
@@ -321,31 +365,62 @@ func (c *copyLines) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// lineReader edits lines with a history on a terminal and reads plain lines
-// otherwise.
-func lineReader() (read func(prompt string) (string, error), terminal bool) {
-	fd := int(os.Stdin.Fd())
-	if !term.IsTerminal(fd) {
-		r := bufio.NewReaderSize(os.Stdin, 64<<10)
-		return func(string) (string, error) {
-			s, err := r.ReadString('\n')
-			if err == io.EOF && s != "" {
-				err = nil
-			}
-			return strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r"), err
-		}, false
+// next takes a line. Those of a script stay as they are: a carriage return may
+// belong to a value, and the last line may have no end.
+func (c *copyLines) next() (err error) {
+	if c.s.script == nil {
+		line, err := c.s.in(">> ")
+		if err != nil {
+			return errCopyLeft
+		}
+		c.rest = append(append(c.rest[:0], line...), '\n')
+	} else {
+		c.rest, err = c.s.script.ReadSlice('\n')
+		if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
+			return err
+		}
+		c.done = err == io.EOF
 	}
-	rw := struct {
+	if !c.part && string(bytes.TrimRight(c.rest, "\r\n")) == `\.` {
+		c.rest, c.done = nil, true
+	}
+	c.part = err == bufio.ErrBufferFull
+	return nil
+}
+
+// open makes lines of standard input, which a person edits on a terminal.
+func (s *shell) open(ctx context.Context) {
+	if fd := int(os.Stdin.Fd()); term.IsTerminal(fd) {
+		s.in, s.terminal = terminalReader(ctx, fd), true
+		return
+	}
+	s.script = bufio.NewReaderSize(os.Stdin, 64<<10)
+	s.in = func(string) (string, error) {
+		line, err := s.script.ReadString('\n')
+		if err == io.EOF && line != "" {
+			err = nil
+		}
+		return strings.TrimSuffix(line, "\n"), err
+	}
+}
+
+// terminalReader edits lines and keeps a history of them. The end of ctx ends the
+// reading: the terminal is then as it was before.
+func terminalReader(ctx context.Context, fd int) func(prompt string) (string, error) {
+	tm := term.NewTerminal(struct {
 		io.Reader
 		io.Writer
-	}{os.Stdin, os.Stdout}
-	tm := term.NewTerminal(rw, "")
+	}{os.Stdin, os.Stdout}, "")
 	// The data of COPY have tabs, which the terminal would drop.
 	tm.AutoCompleteCallback = func(line string, pos int, key rune) (string, int, bool) {
 		if key != '\t' {
 			return "", 0, false
 		}
 		return line[:pos] + "\t" + line[pos:], pos + 1, true
+	}
+	type result struct {
+		line string
+		err  error
 	}
 	return func(prompt string) (string, error) {
 		tm.SetPrompt(prompt)
@@ -361,10 +436,20 @@ func lineReader() (read func(prompt string) (string, error), terminal bool) {
 			return "", err
 		}
 		defer func() { _ = term.Restore(fd, old) }() // nothing to be done about a broken terminal
-		line, err := tm.ReadLine()
-		if errors.Is(err, term.ErrPasteIndicator) {
-			err = nil // a line that was pasted is one
+		read := make(chan result, 1)
+		go func() {
+			line, err := tm.ReadLine()
+			read <- result{line, err}
+		}()
+		select {
+		case r := <-read:
+			if errors.Is(r.err, term.ErrPasteIndicator) {
+				r.err = nil // a line that was pasted is one
+			}
+			return r.line, r.err
+		case <-ctx.Done():
+			// Nothing ends a read of a terminal; the process does, presently.
+			return "", ctx.Err()
 		}
-		return line, err
-	}, true
+	}
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -82,8 +82,48 @@ func TestShell(t *testing.T) {
 			t.Errorf("%s\ngave %v\n%s\nwant\n%s", x.in, err, got, x.want)
 		}
 	}
-	got, err := sql("7\tsieben\n", "-e", "copy t from stdin", "-e", "select b from t where a = 7", "-e", "nonsense", "-e", "select 1")
-	if want := "COPY 1\nb\n------\nsieben\n(1 row)\nERROR:  syntax error at or near \"nonsense\" (42601)\nLINE 1: nonsense\n        ^\n"; got != want || fmt.Sprint(err) != "exit status 1" {
-		t.Errorf("-e gave %v\n%s", err, got)
+	for _, x := range []struct {
+		in    string
+		args  []string
+		want  string
+		fails bool
+	}{
+		{in: "7\tsieben\n", args: []string{"-e", "copy t from stdin", "-e", "select b from t where a = 7", "-e", "nonsense", "-e", "select 1"}, fails: true,
+			want: "COPY 1\nb\n------\nsieben\n(1 row)\nERROR:  syntax error at or near \"nonsense\" (42601)\nLINE 1: nonsense\n        ^\n"},
+		// A COPY among other statements of a string.
+		{in: "8\tacht\n", args: []string{"-e", "delete from t;\n-- one; row\ncopy t from stdin; select 1 as x; copy t to stdout"},
+			want: "DELETE 4\nCOPY 1\nx\n-\n1\n(1 row)\n8\tacht\n"},
+		// Data stay as they are: bytes, carriage returns, and a last line without an end.
+		{in: "delete from t;\r\ncopy t from stdin csv;\r\n1,\"a\r\nb\"\r\n2,c", want: "DELETE 1\nCOPY 2\n"},
+		{in: "select a, length(b) as n from t order by a;\r\n", want: "a | n\n--+--\n1 | 4\n2 | 1\n(2 rows)\n"},
+		{in: "\\d nosuch\n", fails: true, want: "ERROR:  relation \"nosuch\" does not exist (42P01)\n"},
+		{args: []string{"-e", `create database "it's a \ db"`}, want: "CREATE DATABASE\n"},
+		{args: []string{"-d", `it's a \ db`, "-e", "select current_database() as d"}, want: "d\n-----------\nit's a \\ db\n(1 row)\n"},
+		{in: `\c "it's a \ db"` + "\nselect current_database() as d", want: "d\n-----------\nit's a \\ db\n(1 row)\n"},
+	} {
+		got, err := sql(x.in, x.args...)
+		if got != x.want || (err != nil) != x.fails {
+			t.Errorf("%s %q\ngave %v\n%s\nwant\n%s", x.in, x.args, err, got, x.want)
+		}
+	}
+	data, err := sql("", "-e", "copy t to stdout binary")
+	if err != nil || !strings.HasPrefix(data, "PGCOPY\n") {
+		t.Fatalf("binary copy: %v, %q", err, data)
+	}
+	if got, err := sql(data, "-e", "create table u (a int, b text)", "-e", "copy u from stdin binary"); err != nil || got != "CREATE TABLE\nCOPY 2\n" {
+		t.Errorf("binary copy: %v\n%s", err, got)
+	}
+	if got, err := sql("copy u from stdin (format binary);\n" + data); err != nil || got != "COPY 2\n" {
+		t.Errorf("binary copy in a script: %v\n%s", err, got)
+	}
+	dir, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	cmd := exec.Command(c.bin, "sql", "--insecure", "--host="+c.sql[0])
+	cmd.Stdin = dir
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "reading statements: ") {
+		t.Errorf("a script that cannot be read: %v\n%s", err, out)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
@@ -17,8 +18,12 @@ import (
 // shellTarget says whom a SQL shell talks to.
 type shellTarget struct {
 	addr, user, database string
-	certsDir, password   string
+	certsDir             string
 }
+
+// passwordHelp belongs to the help of commands that connect as a SQL user.
+const passwordHelp = `A user who has no certificate in --certs-dir needs a password, which is taken from the environment
+variable PGPASSWORD or from the file ~/.pgpass, as psql does.`
 
 func sqlCommand() *cobra.Command {
 	t := shellTarget{}
@@ -28,13 +33,14 @@ func sqlCommand() *cobra.Command {
 		Use:   "sql",
 		Short: "A SQL shell",
 		Long: `A SQL shell. On a terminal it edits lines and keeps a history. Otherwise it runs what it reads,
-goes on after errors, and ends with status 1 if there were any; with --execute it stops at the first.`,
+goes on after errors, and ends with status 1 if there were any; with --execute it stops at the first.
+
+` + passwordHelp,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !insecure && t.certsDir == "" {
 				return errors.New("give --certs-dir, or --insecure for a server without TLS")
 			}
-			t.password = os.Getenv("PGPASSWORD")
 			ctx, cancel := context.WithCancel(cmd.Context())
 			defer cancel()
 			if len(execute) > 0 {
@@ -57,11 +63,11 @@ func (t shellTarget) connect(ctx context.Context) (*pgconn.PgConn, error) {
 	if port == "" {
 		return nil, fmt.Errorf("--host=%s: want HOST:PORT", t.addr)
 	}
-	cfg, err := pgconn.ParseConfig(fmt.Sprintf("host=%s port=%s user=%s dbname=%s sslmode=disable application_name=pamir_sql connect_timeout=10", host, port, t.user, t.database))
+	cfg, err := pgconn.ParseConfig("sslmode=disable application_name=pamir_sql connect_timeout=10 host=" + quoted(host) +
+		" port=" + quoted(port) + " user=" + quoted(t.user) + " dbname=" + quoted(t.database))
 	if err != nil {
 		return nil, err
 	}
-	cfg.Password = t.password
 	if t.certsDir != "" {
 		if cfg.TLSConfig, err = security.ClientTLS(t.certsDir, t.user); err != nil {
 			return nil, err
@@ -72,18 +78,45 @@ func (t shellTarget) connect(ctx context.Context) (*pgconn.PgConn, error) {
 	return pgconn.ConnectConfig(ctx, cfg)
 }
 
-// runStatements runs each string and stops at the first that fails.
+// quoted is a value of a connection string.
+func quoted(v string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(v) + "'"
+}
+
+// runStatements runs each string and stops at the first that fails. A string is
+// one request, and so one transaction, unless it has a COPY that needs the shell.
 func runStatements(ctx context.Context, w io.Writer, t shellTarget, statements []string) error {
 	s := &shell{t: t, out: w, err: os.Stderr, cancels: true}
-	s.in, _ = lineReader()
+	s.open(ctx)
 	if err := s.connect(ctx); err != nil {
 		return err
 	}
 	defer func() { _ = s.c.Close(ctx) }() // it is over in any case
-	for _, sql := range statements {
-		if !s.run(ctx, sql) {
-			return &exitError{1}
+	for _, text := range statements {
+		for _, sql := range requests(text) {
+			if !s.run(ctx, sql) {
+				return &exitError{1}
+			}
 		}
 	}
 	return nil
+}
+
+// requests divides a string of statements if one of them is a COPY that the shell
+// takes part in: it does so for a statement that comes alone.
+func requests(text string) []string {
+	var s splitter
+	var all []string
+	for line := range strings.SplitSeq(text, "\n") {
+		all = append(all, s.feed(line)...)
+	}
+	if rest := s.rest(); rest != "" {
+		all = append(all, rest)
+	}
+	for _, sql := range all {
+		if kind, _ := copies(sql); kind != copyNone && len(all) > 1 {
+			return all
+		}
+	}
+	return []string{text}
 }
