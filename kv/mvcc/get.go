@@ -110,7 +110,7 @@ var maxVersion = hlc.MaxTimestamp.Prev()
 func Get(r engine.Reader, sc *Scratch, s keys.SpaceID, key []byte, o *ReadOptions) (Row, error) {
 	var row Row
 	sc.set(s, key)
-	k, raw, ok := r.SeekGE(sc.at(hlc.MaxTimestamp), sc.upper)
+	k, raw, ok := r.Newest(sc.at(hlc.MaxTimestamp), sc.upper)
 	if !ok {
 		return row, nil
 	}
@@ -124,7 +124,7 @@ func Get(r engine.Reader, sc *Scratch, s keys.SpaceID, key []byte, o *ReadOption
 		if done {
 			return row, nil
 		}
-		if k, raw, ok = r.SeekGE(sc.at(from), sc.upper); !ok {
+		if k, raw, ok = r.Newest(sc.at(from), sc.upper); !ok {
 			return row, nil
 		}
 		ts = hlc.DecodeDesc(k[len(k)-hlc.EncodedLen:])
@@ -181,13 +181,13 @@ func (row *Row) versions(r engine.Reader, sc *Scratch, o *ReadOptions, ts hlc.Ti
 			row.Uncertain = row.Uncertain.Forward(ts)
 		} else if row.Uncertain.IsZero() && o.TS.Less(o.Limit) {
 			// Something between the snapshot and the limit may lie below.
-			if k, _, ok = r.SeekGE(sc.at(o.Limit), sc.upper); ok {
+			if k, _, ok = r.Newest(sc.at(o.Limit), sc.upper); ok {
 				if t := hlc.DecodeDesc(k[len(k)-hlc.EncodedLen:]); o.TS.Less(t) {
 					row.Uncertain = t
 				}
 			}
 		}
-		if k, raw, ok = r.SeekGE(sc.at(o.TS), sc.upper); !ok {
+		if k, raw, ok = r.Newest(sc.at(o.TS), sc.upper); !ok {
 			return nil
 		}
 		ts = hlc.DecodeDesc(k[len(k)-hlc.EncodedLen:])
@@ -240,7 +240,7 @@ func (h *Head) Base() hlc.Timestamp {
 func GetHead(r engine.Reader, sc *Scratch, s keys.SpaceID, key []byte) (Head, error) {
 	var h Head
 	sc.set(s, key)
-	k, raw, ok := r.SeekGE(sc.at(hlc.MaxTimestamp), sc.upper)
+	k, raw, ok := r.Newest(sc.at(hlc.MaxTimestamp), sc.upper)
 	if !ok {
 		return h, nil
 	}
@@ -251,7 +251,7 @@ func GetHead(r engine.Reader, sc *Scratch, s keys.SpaceID, key []byte) (Head, er
 			return h, err
 		}
 		h.IntentBytes = entryBytes(len(k), len(raw))
-		if k, raw, ok = r.SeekGE(sc.at(maxVersion), sc.upper); !ok {
+		if k, raw, ok = r.Newest(sc.at(maxVersion), sc.upper); !ok {
 			return h, nil
 		}
 		ts = hlc.DecodeDesc(k[len(k)-hlc.EncodedLen:])
@@ -265,7 +265,7 @@ func GetHead(r engine.Reader, sc *Scratch, s keys.SpaceID, key []byte) (Head, er
 // in-doubt commits ask for.
 func HasVersionIn(r engine.Reader, sc *Scratch, s keys.SpaceID, key []byte, from, to hlc.Timestamp) (hlc.Timestamp, bool) {
 	sc.set(s, key)
-	k, _, ok := r.SeekGE(sc.at(to), sc.upper)
+	k, _, ok := r.Newest(sc.at(to), sc.upper)
 	if !ok {
 		return hlc.Timestamp{}, false
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"io"
 
 	"github.com/pamirdb/pamir/kv/api"
+	"github.com/pamirdb/pamir/pkg/hlc"
 	"github.com/pamirdb/pamir/pkg/keys"
 	"github.com/pamirdb/pamir/raftgroup"
 	"github.com/pamirdb/pamir/raftgroup/engine"
@@ -153,8 +155,15 @@ func readHead(in *summed) (*state, error) {
 	return st, err
 }
 
+// sameRow reports whether two of a snapshot's keys differ by their version only.
+func sameRow(a, b []byte) bool {
+	n := len(a) - hlc.EncodedLen
+	return n > 0 && len(a) == len(b) && bytes.Equal(a[:n], b[:n])
+}
+
 func (r *Replica) restoreData(in *summed, space keys.SpaceID) error {
 	b := &engine.Batch{}
+	var last []byte
 	for {
 		k, err := in.sized()
 		if err != nil {
@@ -167,14 +176,17 @@ func (r *Replica) restoreData(in *summed, space keys.SpaceID) error {
 		if err != nil {
 			return err
 		}
-		b.Put(keys.AppendEngineSuffix(nil, space, k), v)
-		if b.Bytes() > restoreBatchBytes {
+		// A row's newest version comes first here: an older one must not get into a
+		// batch, and a layer of the engine, that is newer (engine.Reader.Newest).
+		if b.Bytes() > restoreBatchBytes && !sameRow(last, k) {
 			r.store.cfg.Engine.Write(b)
 			b = &engine.Batch{}
 			if err := r.store.cfg.Engine.WaitRoom(r.store.tasks.Context()); err != nil {
 				return err
 			}
 		}
+		b.Put(keys.AppendEngineSuffix(nil, space, k), v)
+		last = k
 	}
 	if b.Len() > 0 {
 		r.store.cfg.Engine.Write(b)

@@ -43,6 +43,10 @@ type Reader interface {
 	Get(key []byte) (value []byte, ok bool)
 	// SeekGE returns the first entry in [lower, upper).
 	SeekGE(lower, upper []byte) (key, value []byte, ok bool)
+	// Newest is SeekGE for a span in which every key lay below all of those that
+	// were there, when it was written: the versions of a row. What was written
+	// last comes first, so that older layers need no look.
+	Newest(lower, upper []byte) (key, value []byte, ok bool)
 }
 
 // View is a consistent picture of an engine.

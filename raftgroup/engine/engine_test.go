@@ -217,6 +217,11 @@ func freezeOnly(t *testing.T, e, twin Engine, m model, r *rand.Rand) {
 		checkIter(t, "frozen view", v, m, r)
 		v.Close()
 	}
+	endFlush(t, s, frozen, seq)
+}
+
+func endFlush(t *testing.T, s *store, frozen *layer, seq Seq) {
+	t.Helper()
 	if err := s.db.Update(func(tx *bolt.Tx) error { return writeLayer(tx, frozen) }); err != nil {
 		t.Fatal(err)
 	}
@@ -536,4 +541,69 @@ func BenchmarkFlushRandom(b *testing.B) {
 	if err := e.Flush(ctx); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// TestNewest writes rows as kv/mvcc does, each version below the ones before, and
+// compares Newest with a model.
+func TestNewest(t *testing.T) {
+	for _, name := range []string{"memory", "file"} {
+		t.Run(name, func(t *testing.T) {
+			e := OpenMemory()
+			if name == "file" {
+				e = mustOpen(t, t.TempDir(), quiet)
+			}
+			defer mustClose(t, e)
+			r := rand.New(rand.NewSource(7))
+			m := model{}
+			next := map[int]int{}
+			var frozen *layer
+			var seq Seq
+			at := func(row, version int) []byte { return fmt.Appendf(nil, "row%d.%06d", row, 999_999-version) }
+			for step := range 5000 {
+				b := &Batch{}
+				for range 1 + r.Intn(4) {
+					row := r.Intn(8)
+					switch n := next[row]; {
+					case r.Intn(3) > 0:
+						next[row]++
+						b.Put(at(row, n), fmt.Appendf(nil, "v%d", step))
+					case r.Intn(20) == 0:
+						b.DeleteRange(at(row, n), at(row+1, 999_999))
+					case n > 0:
+						b.Delete(at(row, n-1-r.Intn(min(n, 6))))
+					}
+				}
+				m.apply(b)
+				e.Write(b)
+				if name == "file" && r.Intn(10) == 0 {
+					flushInTwo(t, e.(*store), &frozen, &seq)
+				}
+				row := r.Intn(8)
+				lower, upper := at(row, max(0, next[row]-r.Intn(8))), at(row+1, 999_999)
+				ks := m.keys(string(lower), string(upper))
+				v := e.View()
+				for _, rd := range []Reader{e, v} {
+					k, val, ok := rd.Newest(lower, upper)
+					if ok != (len(ks) > 0) || ok && (string(k) != ks[0] || string(val) != m[ks[0]]) {
+						t.Fatalf("step %d: Newest(%s, %s) = %q, %q, %v; want %v", step, lower, upper, k, val, ok, ks)
+					}
+				}
+				v.Close()
+			}
+			if frozen != nil {
+				flushInTwo(t, e.(*store), &frozen, &seq)
+			}
+		})
+	}
+}
+
+// flushInTwo freezes the active layer, or ends the flush that it began.
+func flushInTwo(t *testing.T, s *store, frozen **layer, seq *Seq) {
+	t.Helper()
+	if *frozen == nil {
+		*frozen, *seq = s.freeze()
+		return
+	}
+	endFlush(t, s, *frozen, *seq)
+	*frozen = nil
 }

@@ -135,6 +135,15 @@ func (p *picture) seekBelow(lower, upper []byte) (k, v []byte, mapped, ok bool) 
 	}
 }
 
+// newestBelow is seekBelow for Reader.Newest: the file needs no look if the frozen
+// tree has an entry.
+func (p *picture) newestBelow(lower, upper []byte) (k, v []byte, mapped, ok bool) {
+	if f, ok := seekVisible(p.frozen, lower, p.active.spans); ok && f.value != nil && inSpan(f.key, upper) {
+		return f.key, f.value, false, true
+	}
+	return p.seekBelow(lower, upper)
+}
+
 // seekVisible is seekLayer, skipping what above hides.
 func seekVisible(l *layer, lower []byte, above spanSet) (item, bool) {
 	it, ok := seekLayer(l, lower)

@@ -154,11 +154,24 @@ var noLayer = &layer{}
 // SeekGE implements Reader. Each turn reads one consistent state; between turns
 // the caller's latches keep the span still.
 func (s *store) SeekGE(lower, upper []byte) (key, value []byte, ok bool) {
+	return s.seek(lower, upper, false)
+}
+
+// Newest implements Reader.
+func (s *store) Newest(lower, upper []byte) (key, value []byte, ok bool) {
+	return s.seek(lower, upper, true)
+}
+
+// seek is SeekGE, or Newest.
+func (s *store) seek(lower, upper []byte, newest bool) (key, value []byte, ok bool) {
 	for {
 		s.mu.RLock()
 		var dead deadKeys
 		a, aok := seekLive(s.pic.active, lower, upper, &dead)
-		if s.pic.base == nil && s.pic.frozen == nil {
+		if invariants && newest && aok {
+			s.assertNewest(lower, &a)
+		}
+		if newest && aok || s.pic.base == nil && s.pic.frozen == nil {
 			s.mu.RUnlock()
 			if dead.more() {
 				lower = after(dead.last())
@@ -168,9 +181,13 @@ func (s *store) SeekGE(lower, upper []byte) (key, value []byte, ok bool) {
 		}
 		pic := s.below()
 		s.mu.RUnlock()
-		k, v, mapped, ok := pic.seekBelow(lower, upper)
+		below := pic.seekBelow
+		if newest {
+			below = pic.newestBelow
+		}
+		k, v, mapped, ok := below(lower, upper)
 		for ok && dead.has(k) {
-			k, v, mapped, ok = pic.seekBelow(after(k), upper)
+			k, v, mapped, ok = below(after(k), upper)
 		}
 		limit := a.key
 		if dead.more() {
@@ -188,6 +205,23 @@ func (s *store) SeekGE(lower, upper []byte) (key, value []byte, ok bool) {
 			return a.key, a.value, aok
 		}
 		lower = after(dead.last())
+	}
+}
+
+// assertNewest panics when an older layer has an entry in [lower, it.key) that newer
+// ones do not hide. The caller holds mu.
+func (s *store) assertNewest(lower []byte, it *item) {
+	pic := s.below()
+	defer pic.base.unref()
+	for {
+		k, _, _, ok := pic.seekBelow(lower, it.key)
+		if !ok {
+			return
+		}
+		if _, hidden := s.pic.active.tree.Get(item{key: k}); !hidden {
+			panic(fmt.Sprintf("engine: %x was taken for the newest, but %x is there", it.key, k))
+		}
+		lower = after(k)
 	}
 }
 

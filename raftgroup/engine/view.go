@@ -46,6 +46,11 @@ func (v *view) Get(key []byte) ([]byte, bool) {
 	return value, ok
 }
 
+// Newest implements Reader.
+func (v *view) Newest(lower, upper []byte) (key, value []byte, ok bool) {
+	return v.SeekGE(lower, upper)
+}
+
 // SeekGE implements Reader.
 func (v *view) SeekGE(lower, upper []byte) (key, value []byte, ok bool) {
 	for {
