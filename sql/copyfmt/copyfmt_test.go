@@ -46,6 +46,8 @@ func TestRead(t *testing.T) {
 	esc.Escape = '\\'
 	head := CSV()
 	head.Header = true
+	match := CSV()
+	match.HeaderMatch = true
 	notNull := CSV()
 	notNull.ForceNotNull = []bool{false, true}
 	forceNull := CSV()
@@ -85,6 +87,9 @@ func TestRead(t *testing.T) {
 		{o: CSV(), data: "a,\"b\n", code: "22P04"},
 		{o: esc, data: `a,"b\"c\\"` + "\n", want: `a|b"c\;`},
 		{o: head, data: "x,y\n1,2\n", want: "1|2;"},
+		{o: match, data: "c1,c2\n1,2\n", want: "1|2;"},
+		{o: match, data: "", code: "22P04"},
+		{o: Text(), data: "a\tb\\", want: "a|b;"},
 		{o: notNull, data: ",\n", want: "<null>|;"},
 		{o: forceNull, data: "\"\",\"\"\n", want: "|<null>;"},
 	} {
@@ -98,6 +103,38 @@ func TestRead(t *testing.T) {
 		}
 		if code != c.code || (code == "" && got != c.want) {
 			t.Errorf("%q: %q %v, want %q %s", c.data, got, err, c.want, c.code)
+		}
+	}
+}
+
+// TestWhere: what PostgreSQL 15 says of data that cannot be divided, and where.
+func TestWhere(t *testing.T) {
+	match := CSV()
+	match.HeaderMatch = true
+	textMatch := Text()
+	textMatch.HeaderMatch = true
+	const open = "unterminated CSV quoted field"
+	for _, c := range []struct {
+		o                Options
+		data, want, text string
+		line, cols       int
+	}{
+		{CSV(), "a,\"b\n", open, "a,\"b\n", 1, 2},
+		{CSV(), "a,\"b\r\nc", open, "a,\"b\r\nc", 2, 2},
+		{CSV(), "a,b\nc,\"d\ne", open, "c,\"d\ne", 3, 2},
+		{match, "", "wrong number of fields in header line: got 1, expected 2", "", 1, 2},
+		{match, "\n1\n", "column name mismatch in header line field 1: got null value (\"\"), expected \"c1\"", "", 1, 1},
+		{match, "\"a\"\"b\"\n", "column name mismatch in header line field 1: got \"a\"b\", expected \"c1\"", "\"a\"\"b\"", 1, 1},
+		{textMatch, "", "column name mismatch in header line field 1: got \"\", expected \"c1\"", "", 1, 1},
+	} {
+		r := NewReader(strings.NewReader(c.data), c.o, []string{"c1", "c2"}[:c.cols])
+		var err error
+		for err == nil {
+			_, err = r.Read()
+		}
+		var te *types.Error
+		if !errors.As(err, &te) || te.Message != c.want || r.Line() != c.line || string(r.Text()) != c.text {
+			t.Errorf("%q: %v at %d: %q\nwant %s at %d: %q", c.data, err, r.Line(), r.Text(), c.want, c.line, c.text)
 		}
 	}
 }

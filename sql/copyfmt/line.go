@@ -58,11 +58,13 @@ func (r *Reader) next() ([]byte, error) {
 			if r.start == r.end {
 				return nil, io.EOF
 			}
-			if r.o.CSV && q.in {
-				return nil, r.bad("unterminated CSV quoted field")
-			}
 			r.start = r.end
 			r.line++
+			if r.o.CSV && q.in {
+				r.text = window
+				r.line += bytes.Count(window, []byte{r.counted()})
+				return nil, r.bad("unterminated CSV quoted field")
+			}
 			return r.finish(window, false)
 		}
 		if err := r.fill(); err != nil {
@@ -157,10 +159,7 @@ func (r *Reader) otherEnds(line []byte) error {
 	if bytes.IndexByte(line, '\r') < 0 && bytes.IndexByte(line, '\n') < 0 {
 		return nil
 	}
-	counted := byte('\n')
-	if r.ending == endCR || r.ending == endCRNL {
-		counted = '\r'
-	}
+	counted := r.counted()
 	var q quoting
 	more := 0
 	for i, c := range line {
@@ -178,6 +177,15 @@ func (r *Reader) otherEnds(line []byte) error {
 	}
 	r.line += more
 	return nil
+}
+
+// counted is the byte inside of a quoted field that counts as a line's end: as in
+// PostgreSQL, a carriage return before the first line has told.
+func (r *Reader) counted() byte {
+	if r.ending == endNL {
+		return '\n'
+	}
+	return '\r'
 }
 
 // stray is the error of a line end that is not like the first one.

@@ -72,18 +72,24 @@ func (r *Reader) bad(msg string) *types.Error {
 
 func (r *Reader) header() error {
 	fields, err := r.row()
-	if err == io.EOF {
+	switch {
+	case err == io.EOF && r.o.HeaderMatch:
+		// As if there were an empty line.
+		fields, r.line = []Field{{Null: r.o.Null == ""}}, r.line+1
+	case err == io.EOF:
 		return nil
-	}
-	if err != nil || !r.o.HeaderMatch {
+	case err != nil || !r.o.HeaderMatch:
 		return err
 	}
 	if len(fields) != len(r.names) {
 		return r.bad(fmt.Sprintf("wrong number of fields in header line: got %d, expected %d", len(fields), len(r.names)))
 	}
 	for i, f := range fields {
+		if f.Null {
+			return r.bad(fmt.Sprintf("column name mismatch in header line field %d: got null value (\"%s\"), expected \"%s\"", i+1, r.o.Null, r.names[i]))
+		}
 		if string(f.Text) != r.names[i] {
-			return r.bad(fmt.Sprintf("column name mismatch in header line field %d: got %q, expected %q", i+1, f.Text, r.names[i]))
+			return r.bad(fmt.Sprintf("column name mismatch in header line field %d: got \"%s\", expected \"%s\"", i+1, f.Text, r.names[i]))
 		}
 	}
 	return nil
@@ -91,9 +97,9 @@ func (r *Reader) header() error {
 
 // row splits one row, of any number of fields.
 func (r *Reader) row() ([]Field, error) {
+	r.text = nil // there is no such row yet
 	line, err := r.next()
 	if err != nil {
-		r.text = nil // there is no such row
 		return nil, err
 	}
 	r.fields, r.scratch, r.text = r.fields[:0], r.scratch[:0], line
@@ -174,11 +180,13 @@ func (r *Reader) textEnd(line []byte) int {
 func appendUnescaped(dst, src []byte) []byte {
 	for i := 0; i < len(src); i++ {
 		c := src[i]
-		if c != '\\' || i+1 == len(src) {
+		if c != '\\' {
 			dst = append(dst, c)
 			continue
 		}
-		i++
+		if i++; i == len(src) {
+			break // nothing follows that it could be about
+		}
 		switch c = src[i]; c {
 		case 'b':
 			dst = append(dst, '\b')
