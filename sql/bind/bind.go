@@ -22,10 +22,10 @@ type Options struct {
 	ParseView func(query string) (ast.Node, error)
 	// Trace asks for the result's Trace.
 	Trace bool
-	// Allow fails if the session's role lacks a privilege (by PostgreSQL's letter:
-	// r, a, w, d) on a relation; nil allows everything. What a view reads is its
-	// owner's business and is not asked about.
-	Allow func(d catalog.Descriptor, privilege byte) error
+	// Allow fails if a role lacks a privilege (by PostgreSQL's letter: r, a, w, d)
+	// on a relation; nil allows everything. The role is the owner of the view that
+	// names the relation, 0 for the session's own.
+	Allow func(role types.OID, d catalog.Descriptor, privilege byte) error
 }
 
 // Result is a bound statement.
@@ -65,6 +65,8 @@ type binder struct {
 	depth   int
 	notices []*types.Error
 	views   []types.OID // being expanded
+	// rows are the columns of the rows that a writer changes.
+	rows map[plan.ColID]*writer
 	// freeze is what the names in the view being expanded stand for.
 	freeze map[*ast.RangeVar]*catalog.ViewRef
 	trace  *Trace
@@ -163,12 +165,19 @@ func (b *binder) mutation(tag plan.Tag, f func() (*relation, error)) (*Result, e
 	return res, nil
 }
 
-// allowed asks whether the statement may do that to a relation it names.
+// allowed asks whether the statement, or the view in it that is being expanded, may
+// do that to a relation it names.
 func (b *binder) allowed(d catalog.Descriptor, privilege byte) error {
-	if b.opts.Allow == nil || len(b.views) > 0 {
+	if b.opts.Allow == nil {
 		return nil
 	}
-	return b.opts.Allow(d, privilege)
+	role := types.OID(0)
+	if n := len(b.views); n > 0 {
+		if v, ok := b.resolver.ByOID(b.views[n-1]); ok {
+			role = v.Head().Owner
+		}
+	}
+	return b.opts.Allow(role, d, privilege)
 }
 
 // relation is a bound query: a node and the columns that it shows, in order.

@@ -41,6 +41,9 @@ func (b *binder) insert(parent *query, s *ast.InsertStmt) (*relation, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := w.mayRead(); err != nil {
+		return nil, err
+	}
 	return with(rel), nil
 }
 
@@ -283,6 +286,7 @@ func (w *writer) insertDefaults(s *ast.InsertStmt, cols []place) error {
 
 func (w *writer) onConflict(n *ast.OnConflictClause) error {
 	oc := &plan.OnConflict{}
+	w.reads = w.reads || n.Infer != nil // to look for conflicts
 	if err := w.arbiters(oc, n); err != nil {
 		return err
 	}
@@ -304,6 +308,9 @@ func (w *writer) onConflict(n *ast.OnConflictClause) error {
 	if len(oc.Arbiters) == 0 || n.Infer == nil && n.Location >= 0 {
 		return types.Errorf(types.CodeSyntaxError, "ON CONFLICT DO UPDATE requires inference specification or constraint name").
 			WithHint("For example, ON CONFLICT (column_name).").At(position(n.Location))
+	}
+	if err := w.b.allowed(w.table, 'w'); err != nil {
+		return err
 	}
 	oc.Action = plan.ConflictUpdate
 	oc.Existing = w.newRow()

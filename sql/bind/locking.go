@@ -85,7 +85,9 @@ func (s *selecting) lockable(n ast.Node) error {
 func (s *selecting) lockItems(l *ast.LockingClause) error {
 	if len(l.LockedRels) == 0 {
 		for _, it := range s.items {
-			s.lockItem(it, lockOf(l))
+			if err := s.lockItem(it, lockOf(l)); err != nil {
+				return err
+			}
 		}
 		return nil
 	}
@@ -98,7 +100,9 @@ func (s *selecting) lockItems(l *ast.LockingClause) error {
 		for _, it := range s.items {
 			if it.relVisible && it.alias == rv.Relname {
 				found = true
-				s.lockItem(it, lockOf(l))
+				if err := s.lockItem(it, lockOf(l)); err != nil {
+					return err
+				}
 			}
 		}
 		if !found {
@@ -108,15 +112,18 @@ func (s *selecting) lockItems(l *ast.LockingClause) error {
 	return nil
 }
 
-func (s *selecting) lockItem(it *item, lock plan.Locking) {
+func (s *selecting) lockItem(it *item, lock plan.Locking) error {
 	if it.scan == nil || it.table == nil || it.table.PrimaryIndex() == nil {
-		return
+		return nil
+	}
+	if err := s.b.allowed(it.table, 'w'); err != nil {
+		return err
 	}
 	t := plan.LockTarget{Table: it.table, Lock: lock}
 	for _, c := range it.table.PrimaryIndex().Columns {
 		id, ok := it.scanCol(c.Column)
 		if !ok {
-			return
+			return nil
 		}
 		t.Key = append(t.Key, id)
 		shown := false
@@ -128,4 +135,5 @@ func (s *selecting) lockItem(it *item, lock plan.Locking) {
 		}
 	}
 	s.locks = append(s.locks, t)
+	return nil
 }

@@ -46,6 +46,7 @@ type writer struct {
 	table *catalog.Table
 	alias string
 	m     *plan.Mutation
+	reads bool // columns of the table, other than by writing them
 }
 
 func (b *binder) newWriter(q *query, t *catalog.Table, rv *ast.RangeVar, op plan.MutationOp) *writer {
@@ -64,7 +65,28 @@ func (w *writer) rowItem(alias string, ids []plan.ColID) *item {
 			it.cols = append(it.cols, column{name: c.Name, id: ids[i], typ: c.Type, hidden: c.Hidden || !c.State.Readable()})
 		}
 	}
+	w.watch(ids)
 	return it
+}
+
+// watch takes note of whether columns of the table's rows are read.
+func (w *writer) watch(ids []plan.ColID) {
+	if w.b.rows == nil {
+		w.b.rows = make(map[plan.ColID]*writer)
+	}
+	for _, id := range ids {
+		if id != 0 {
+			w.b.rows[id] = w
+		}
+	}
+}
+
+// mayRead fails if the statement reads the table without the privilege to.
+func (w *writer) mayRead() error {
+	if !w.reads {
+		return nil
+	}
+	return w.b.allowed(w.table, 'r')
 }
 
 // newRow makes ids for a row of the table.
@@ -171,8 +193,10 @@ func (w *writer) assign(e expr.Expr, c *catalog.Column, loc int) (expr.Expr, err
 func (w *writer) defaultOf(c *catalog.Column) (expr.Expr, error) {
 	switch {
 	case c.Identity != catalog.NoIdentity && c.Sequence != 0:
+		// The second argument, which no statement can give, says that the sequence is
+		// the table's business: who may write to it may take a value.
 		next := &expr.FuncExpr{Func: nextvalOID, Name: "nextval", Typ: types.Int8Type, Args: []expr.Expr{
-			&expr.Const{Value: types.NewInt(int64(c.Sequence)), Typ: types.RegClassType},
+			&expr.Const{Value: types.NewInt(int64(c.Sequence)), Typ: types.RegClassType}, boolConst(true),
 		}}
 		return w.b.coerce(next, c.Type, pgfacts.Assignment, "", -1)
 	case c.Default != nil:

@@ -211,6 +211,9 @@ func (q *query) use(c *column, loc int) expr.Expr {
 	if t := q.b.tracing(); t != nil {
 		t.used[c.id] = true
 	}
+	if w := q.b.rows[c.id]; w != nil {
+		w.reads = true
+	}
 	if c.merged != nil {
 		return c.merged
 	}

@@ -22,6 +22,7 @@ func (w *writer) oldRow(rv *ast.RangeVar) (source, error) {
 	for i, c := range scan.Read {
 		w.m.Old[w.table.Ordinal(c)] = scan.Out[i].ID
 	}
+	w.watch(w.m.Old)
 	return src, nil
 }
 
@@ -91,6 +92,9 @@ func (b *binder) update(parent *query, s *ast.UpdateStmt) (*relation, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := w.mayRead(); err != nil {
+		return nil, err
+	}
 	return with(rel), nil
 }
 
@@ -121,6 +125,9 @@ func (b *binder) delete(parent *query, s *ast.DeleteStmt) (*relation, error) {
 	w.indexes()
 	rel, err := w.returning(s.ReturningList, w.items)
 	if err != nil {
+		return nil, err
+	}
+	if err := w.mayRead(); err != nil {
 		return nil, err
 	}
 	return with(rel), nil

@@ -37,7 +37,9 @@ type Ctx struct {
 
 // Sequences are what nextval and its kin need.
 type Sequences interface {
-	Nextval(seq types.OID) (int64, error)
+	// Nextval asks for no privilege on the sequence of an identity column that a
+	// row is given a value of.
+	Nextval(seq types.OID, identity bool) (int64, error)
 	Currval(seq types.OID) (int64, error)
 	Lastval() (int64, error)
 	Setval(seq types.OID, value int64, isCalled bool) error

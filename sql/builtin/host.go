@@ -154,7 +154,8 @@ func init() {
 			return c.RetStr("\"default\"")
 		},
 		"nextval_oid": func(c *Call) error {
-			return sequence(c, func(s Sequences) (int64, error) { return s.Nextval(types.OID(c.Int(0))) })
+			identity := len(c.Args) > 1
+			return sequence(c, func(s Sequences) (int64, error) { return s.Nextval(types.OID(c.Int(0)), identity) })
 		},
 		"currval_oid": func(c *Call) error {
 			return sequence(c, func(s Sequences) (int64, error) { return s.Currval(types.OID(c.Int(0))) })

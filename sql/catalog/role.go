@@ -94,6 +94,12 @@ func (h *Header) HasPrivilege(roles []types.OID, privilege byte) bool {
 	})
 }
 
+// HasPrivilege is Header's. As long as nothing was granted or revoked, everybody
+// may connect to a database and make temporary tables there.
+func (d *Database) HasPrivilege(roles []types.OID, privilege byte) bool {
+	return len(d.ACL) == 0 && (privilege == 'c' || privilege == 'T') || d.Header.HasPrivilege(roles, privilege)
+}
+
 // PublicSchema is a new database's schema public: everybody may use what is in
 // it, and the database's owner create there.
 func PublicSchema(oid, database types.OID) *Schema {

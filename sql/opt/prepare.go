@@ -23,8 +23,8 @@ type Options struct {
 	Settings *types.Settings
 	// ParseView parses the query of a view.
 	ParseView func(query string) (ast.Node, error)
-	// Allow checks the role's privileges; see bind.Options.
-	Allow func(d catalog.Descriptor, privilege byte) error
+	// Allow checks privileges; see bind.Options.
+	Allow func(role types.OID, d catalog.Descriptor, privilege byte) error
 	// Stats returns a table's statistics, or nil.
 	Stats func(table types.OID) *stats.Table
 	// Values are those of $1, $2, ... for a custom plan, which is good for them

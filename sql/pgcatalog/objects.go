@@ -133,7 +133,7 @@ func (s *scan) name(oid types.OID) string {
 var (
 	ownerPrivileges = map[catalog.Kind]string{catalog.KindTable: "arwdDxt", catalog.KindView: "arwdDxt", catalog.KindSequence: "rwU",
 		catalog.KindSchema: "UC", catalog.KindDatabase: "CTc", catalog.KindType: "U"}
-	publicPrivileges = map[catalog.Kind]string{catalog.KindDatabase: "Tc", catalog.KindType: "U"}
+	publicPrivileges = map[catalog.Kind]string{catalog.KindType: "U"}
 )
 
 // acl prints grants as aclitem[], behind what is there by default; no grants is
@@ -157,7 +157,7 @@ func (s *scan) acl(column string, d catalog.Descriptor) col {
 		if g.Grantee != 0 {
 			grantee = s.name(g.Grantee)
 		}
-		items = append(items, `"`+grantee+"="+g.Privileges+"/"+s.name(g.Grantor)+`"`)
+		items = append(items, grantText(grantee, g.Privileges, s.name(g.Grantor)))
 	}
 	if items == nil {
 		return nullCol(column)
@@ -167,6 +167,20 @@ func (s *scan) acl(column string, d catalog.Descriptor) col {
 		return nullCol(column)
 	}
 	return col{column, v}
+}
+
+// grantText is an aclitem as an element of an array's text; everybody has no name.
+func grantText(grantee, privileges, grantor string) string {
+	quote := func(name string) string {
+		plain := func(r rune) bool {
+			return r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		}
+		if !strings.ContainsFunc(name, func(r rune) bool { return !plain(r) }) {
+			return name
+		}
+		return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+	}
+	return `"` + strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(quote(grantee)+"="+privileges+"/"+quote(grantor)) + `"`
 }
 
 func aclArray(items []string) (types.Datum, error) {
@@ -183,12 +197,12 @@ func DefaultACL(snap *catalog.Snapshot, kind byte, owner types.OID) (types.Datum
 	}
 	name := formatOID(owner)
 	if d, ok := snap.ByOID(owner); ok {
-		name = QuoteIdent(d.Head().Name)
+		name = d.Head().Name
 	}
 	var items []string
 	for _, x := range []struct{ grantee, privileges string }{{"", p.public}, {name, p.owner}} {
 		if x.privileges != "" {
-			items = append(items, `"`+strings.ReplaceAll(x.grantee+"="+x.privileges+"/"+name, `"`, `\"`)+`"`)
+			items = append(items, grantText(x.grantee, x.privileges, name))
 		}
 	}
 	return aclArray(items)

@@ -243,6 +243,9 @@ func (m *tableMaker) foreignKey(c *ast.Constraint, columns []string) error {
 	if !ok || ref.Virtual {
 		return types.Errorf(types.CodeWrongObjectType, "referenced relation \"%s\" is not a table", c.Pktable.Relname)
 	}
+	if err := m.mayOn(ref, 'x'); err != nil {
+		return err
+	}
 	if err := sameLife(t, ref); err != nil {
 		return err
 	}

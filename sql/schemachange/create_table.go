@@ -470,6 +470,9 @@ func (m *tableMaker) like(l *ast.TableLikeClause) error {
 	if !ok {
 		return types.Errorf(types.CodeWrongObjectType, "\"%s\" is not a table", l.Relation.Relname)
 	}
+	if err := m.mayOn(src, 'r'); err != nil {
+		return err
+	}
 	for _, c := range src.Columns {
 		if c.Hidden || !c.State.Readable() {
 			continue

@@ -190,6 +190,9 @@ func (e *Env) truncate(s *ast.TruncateStmt) error {
 		if wanted[t.ID] {
 			return nil
 		}
+		if err := e.mayOn(t, 'D'); err != nil {
+			return err
+		}
 		wanted[t.ID] = true
 		order = append(order, t.ID)
 		if s.Behavior != ast.DROP_CASCADE {
@@ -210,7 +213,7 @@ func (e *Env) truncate(s *ast.TruncateStmt) error {
 		return nil
 	}
 	for _, n := range s.Relations {
-		t, _, err := e.ownTable(n.(*ast.RangeVar), false)
+		t, _, err := e.plainTable(n.(*ast.RangeVar), false)
 		if err != nil {
 			return err
 		}

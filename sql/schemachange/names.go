@@ -69,7 +69,7 @@ func (e *Env) creationSchema(n catalog.Name) (*catalog.Schema, error) {
 }
 
 func (e *Env) mayCreate(sc *catalog.Schema) error {
-	if !e.may(&sc.Header, 'C') {
+	if !e.may(sc, 'C') {
 		return types.Errorf(types.CodeInsufficientPrivilege, "permission denied for schema %s", sc.Name)
 	}
 	return nil
@@ -139,8 +139,18 @@ func (e *Env) roles() []types.OID {
 }
 
 // may reports whether the user has a privilege on an object.
-func (e *Env) may(h *catalog.Header, privilege byte) bool {
-	return e.role().Super || h.HasPrivilege(e.roles(), privilege)
+func (e *Env) may(o interface {
+	HasPrivilege(roles []types.OID, privilege byte) bool
+}, privilege byte) bool {
+	return e.role().Super || o.HasPrivilege(e.roles(), privilege)
+}
+
+// mayOn fails unless the user has a privilege on a table.
+func (e *Env) mayOn(t *catalog.Table, privilege byte) error {
+	if t.Virtual && privilege == 'r' || e.may(t, privilege) {
+		return nil
+	}
+	return types.Errorf(types.CodeInsufficientPrivilege, "permission denied for table %s", t.Name)
 }
 
 // relation finds a table, view or sequence (not an index).
@@ -155,6 +165,22 @@ func (e *Env) relation(n catalog.Name, loc int) (catalog.Descriptor, error) {
 // ownTable finds a table that the user may change, as a copy that may be
 // changed. ok is false if there is none and missingOK.
 func (e *Env) ownTable(rv *ast.RangeVar, missingOK bool) (t *catalog.Table, ok bool, err error) {
+	t, ok, err = e.plainTable(rv, missingOK)
+	if !ok || err != nil {
+		return nil, false, err
+	}
+	if err := e.mustOwn(&t.Header, "table"); err != nil {
+		return nil, false, err
+	}
+	t, err = clone(t)
+	if err == nil {
+		t.WriteLock = nil // the change that holds it ends it
+	}
+	return t, err == nil, err
+}
+
+// plainTable finds a table that is not one of the system's.
+func (e *Env) plainTable(rv *ast.RangeVar, missingOK bool) (t *catalog.Table, ok bool, err error) {
 	n := rangeName(rv)
 	d, found := e.resolver().Relation(n)
 	if !found {
@@ -171,14 +197,7 @@ func (e *Env) ownTable(rv *ast.RangeVar, missingOK bool) (t *catalog.Table, ok b
 	if t.Virtual {
 		return nil, false, types.Errorf(types.CodeInsufficientPrivilege, "permission denied: \"%s\" is a system catalog", n.Name)
 	}
-	if err := e.mustOwn(&t.Header, "table"); err != nil {
-		return nil, false, err
-	}
-	t, err = clone(t)
-	if err == nil {
-		t.WriteLock = nil // the change that holds it ends it
-	}
-	return t, err == nil, err
+	return t, true, nil
 }
 
 // table finds a table by oid as a copy that may be changed.

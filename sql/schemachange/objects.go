@@ -22,7 +22,7 @@ func (e *Env) createSchema(s *ast.CreateSchemaStmt) error {
 			name = owner.Name
 		}
 	}
-	if !e.may(&e.Database.Header, 'C') {
+	if !e.may(e.Database, 'C') {
 		return types.Errorf(types.CodeInsufficientPrivilege, "permission denied for database %s", e.Database.Name)
 	}
 	if err := e.mustBelong(owner); err != nil {

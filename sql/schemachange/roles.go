@@ -340,8 +340,18 @@ func (e *Env) grant(s *ast.GrantStmt) error {
 	for _, n := range s.Privileges {
 		p := n.(*ast.AccessPriv)
 		l, ok := privilegeLetters[strings.ToLower(p.PrivName)]
-		if !ok {
+		switch {
+		case !ok:
 			return types.Errorf(types.CodeSyntaxError, "unrecognized privilege type \"%s\"", p.PrivName)
+		case len(p.Cols) > 0:
+			// As a privilege on the whole table it would be more than was meant.
+			return types.Errorf(types.CodeFeatureNotSupported, "privileges on columns are not supported")
+		case !strings.Contains(allPrivileges[s.Objtype], l) && (s.Objtype != ast.OBJECT_TABLE || l != "U"):
+			what := "relation"
+			if s.Objtype != ast.OBJECT_TABLE {
+				what = strings.ToLower(objectName(s.Objtype))
+			}
+			return types.Errorf(types.CodeInvalidGrantOperation, "invalid privilege type %s for %s", strings.ToUpper(p.PrivName), what)
 		}
 		letters += l
 	}
@@ -353,6 +363,10 @@ func (e *Env) grant(s *ast.GrantStmt) error {
 		return err
 	}
 	for _, d := range targets {
+		if db, ok := d.(*catalog.Database); ok && len(db.ACL) == 0 {
+			// What was so by default is now said, so that it can be revoked.
+			db.ACL = []catalog.Grant{{Grantor: db.Owner, Privileges: "Tc"}, {Grantee: db.Owner, Grantor: db.Owner, Privileges: "CTc"}}
+		}
 		for _, n := range s.Grantees {
 			spec := n.(*ast.RoleSpec)
 			grantee := types.OID(0)
@@ -409,6 +423,9 @@ func (e *Env) grantTargets(s *ast.GrantStmt) ([]catalog.Descriptor, error) {
 			d, err := e.relation(rangeName(x), -1)
 			if err != nil {
 				return nil, err
+			}
+			if s.Objtype == ast.OBJECT_SEQUENCE && d.Kind() != catalog.KindSequence {
+				return nil, types.Errorf(types.CodeWrongObjectType, "\"%s\" is not a sequence", d.Head().Name)
 			}
 			if err := add(d); err != nil {
 				return nil, err

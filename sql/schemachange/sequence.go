@@ -44,7 +44,7 @@ func (m *tableMaker) sequenceFor(c *catalog.Column, typ types.OID, options []ast
 	if err != nil {
 		return nil, err
 	}
-	h.Schema = m.t.Schema
+	h.Schema, h.Owner = m.t.Schema, m.t.Owner
 	q := &catalog.Sequence{Header: h, Type: typ, OwnerTable: m.t.ID, OwnerColumn: c.ID, StorageID: 1}
 	return q, m.sequenceOptions(q, options, true)
 }
@@ -284,6 +284,12 @@ func (e *Env) ownedBy(q *catalog.Sequence, d *ast.DefElem) error {
 	t, ok := rel.(*catalog.Table)
 	if !ok {
 		return types.Errorf(types.CodeWrongObjectType, "sequence cannot be owned by relation \"%s\"", rel.Head().Name)
+	}
+	if t.Owner != q.Owner {
+		return types.Errorf(types.CodeObjectNotInPrerequisite, "sequence must have same owner as table it is linked to")
+	}
+	if t.Schema != q.Schema {
+		return types.Errorf(types.CodeObjectNotInPrerequisite, "sequence must be in same schema as table it is linked to")
 	}
 	c, ok := t.ColumnByName(names[len(names)-1])
 	if !ok {

@@ -45,6 +45,9 @@ func (e *Env) tempSchema() (*catalog.Schema, error) {
 	if e.Temp.Schema == "" {
 		return nil, types.Errorf(types.CodeFeatureNotSupported, "temporary objects need a session")
 	}
+	if !e.Temp.Ready && !e.may(e.Database, 'T') {
+		return nil, types.Errorf(types.CodeInsufficientPrivilege, "permission denied to create temporary tables in database \"%s\"", e.Database.Name)
+	}
 	sc, ok := e.Change.Snapshot().Schema(e.Database.ID, e.Temp.Schema)
 	switch {
 	case !ok:

@@ -249,7 +249,7 @@ func (s *Session) splitAt(n *ownNode) error {
 
 // vacuum carries out VACUUM and ANALYZE. Old versions are collected by the
 // ranges themselves; what is left to do here is to look at the data.
-func (s *Session) vacuum(n *ast.VacuumStmt) (string, error) {
+func (s *Session) vacuum(n *ast.VacuumStmt, w ResultWriter) (string, error) {
 	analyze := !n.IsVacuumcmd
 	for _, o := range n.Options {
 		if d, ok := o.(*ast.DefElem); ok && strings.EqualFold(d.Defname, "analyze") {
@@ -273,7 +273,7 @@ func (s *Session) vacuum(n *ast.VacuumStmt) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if t != nil {
+		if t != nil && s.mayVacuum(t, tag, w) {
 			tables = append(tables, t)
 		}
 	}
@@ -282,7 +282,7 @@ func (s *Session) vacuum(n *ast.VacuumStmt) (string, error) {
 	}
 	if len(n.Rels) == 0 {
 		s.snapshot().Each(func(d catalog.Descriptor) bool {
-			if t, ok := d.(*catalog.Table); ok && !t.Virtual && t.Database == s.database.ID {
+			if t, ok := d.(*catalog.Table); ok && !t.Virtual && t.Database == s.database.ID && s.mayVacuum(t, tag, w) {
 				tables = append(tables, t)
 			}
 			return true
@@ -294,6 +294,17 @@ func (s *Session) vacuum(n *ast.VacuumStmt) (string, error) {
 		}
 	}
 	return tag, nil
+}
+
+// mayVacuum reports whether the session's role owns a table or the database, and
+// tells the client if not.
+func (s *Session) mayVacuum(t *catalog.Table, tag string, w ResultWriter) bool {
+	snap := s.snapshot()
+	if snap.HasRole(s.user, t.Owner) || snap.HasRole(s.user, s.databaseIn(snap).Owner) {
+		return true
+	}
+	s.notify(w, warning("01000", "skipping \"%s\" --- only table or database owner can "+strings.ToLower(tag)+" it", t.Name))
+	return false
 }
 
 // vacuumed finds the table that VACUUM or ANALYZE names, and checks the columns;

@@ -300,17 +300,42 @@ func (n *names) RegOID(kind types.OID, name string) (types.OID, error) {
 	case types.RegTypeOID:
 		return s.regType(name)
 	case types.RegRoleOID:
+		name, err := singleName(name)
+		if err != nil {
+			return 0, err
+		}
 		if r, ok := s.snapshot().Role(name); ok {
 			return r.ID, nil
 		}
 		return 0, types.Errorf(types.CodeUndefinedObject, "role \"%s\" does not exist", name)
 	case types.RegNamespaceOID:
-		if sc, ok := s.resolve().Schema(strings.Trim(name, `"`)); ok {
+		name, err := singleName(name)
+		if err != nil {
+			return 0, err
+		}
+		if sc, ok := s.resolve().Schema(name); ok {
 			return sc.ID, nil
 		}
 		return 0, types.Errorf(types.CodeInvalidSchemaName, "schema \"%s\" does not exist", name)
 	}
 	return s.regFact(kind, name)
+}
+
+// singleName reads a name that has no other before it: in lower case, or quoted.
+func singleName(text string) (string, error) {
+	text = strings.TrimSpace(text)
+	inner, quoted := strings.CutPrefix(text, `"`)
+	if !quoted {
+		if text == "" || strings.ContainsAny(text, `." `) {
+			return "", types.Errorf(types.CodeInvalidName, "invalid name syntax")
+		}
+		return strings.ToLower(text), nil
+	}
+	inner, closed := strings.CutSuffix(inner, `"`)
+	if name := strings.ReplaceAll(inner, `""`, ""); !closed || inner == "" || strings.Contains(name, `"`) {
+		return "", types.Errorf(types.CodeInvalidName, "invalid name syntax")
+	}
+	return strings.ReplaceAll(inner, `""`, `"`), nil
 }
 
 // EnumLabels implements types.NameResolver.

@@ -15,12 +15,15 @@ import (
 // superuser, as its owner, or by a grant to it, to a role it belongs to, or to
 // everybody. Privileges are PostgreSQL's letters. Plans are cached by role, and a
 // grant or revocation makes a new catalog generation, which ends them.
-func (s *Session) allow(d catalog.Descriptor, privilege byte) error {
+// role is the session's own if it is 0.
+func (s *Session) allow(role types.OID, d catalog.Descriptor, privilege byte) error {
 	if t, ok := d.(*catalog.Table); ok && privilege != 'r' && s.t.change == nil && s.writeLocked(t) {
 		return errWriteLocked
 	}
-	s.follow()
-	if s.holds(s.user, d, privilege) {
+	if s.follow(); role == 0 {
+		role = s.user
+	}
+	if s.holds(role, d, privilege) {
 		return nil
 	}
 	return types.Errorf(types.CodeInsufficientPrivilege, "permission denied for %s %s", d.Kind(), d.Head().Name)
@@ -42,38 +45,40 @@ func (s *Session) holds(user types.OID, d catalog.Descriptor, privilege byte) bo
 			return true
 		}
 	case *catalog.Database:
-		if len(h.ACL) == 0 && (privilege == 'c' || privilege == 'T') {
-			return true
-		}
+		return x.HasPrivilege(s.rolesOf(user, true), privilege)
 	}
-	roles := s.rolesOf(user)
-	return h.HasPrivilege(roles, privilege) || isRelation(d) && slices.Contains(roles, allData(privilege))
+	roles := s.rolesOf(user, true)
+	return h.HasPrivilege(roles, privilege) || slices.ContainsFunc(allData(d, privilege), func(r types.OID) bool { return slices.Contains(roles, r) })
 }
 
-func isRelation(d catalog.Descriptor) bool {
-	k := d.Kind()
-	return k == catalog.KindTable || k == catalog.KindView || k == catalog.KindSequence
-}
-
-// rolesOf lists the roles whose privileges a role has in this database.
-func (s *Session) rolesOf(user types.OID) []types.OID {
+// rolesOf lists the roles that a role belongs to in this database; only those whose
+// privileges it has without asking if inherited.
+func (s *Session) rolesOf(user types.OID, inherited bool) []types.OID {
 	snap := s.snapshot()
-	roles := snap.RolesOf(user, true)
+	roles := snap.RolesOf(user, inherited)
 	if slices.Contains(roles, s.databaseIn(snap).Owner) {
 		roles = append(roles, catalog.DatabaseOwnerRoleOID)
 	}
 	return roles
 }
 
-// allData is the predefined role whose members have a privilege on every relation.
-func allData(privilege byte) types.OID {
-	switch privilege {
-	case 'r':
-		return catalog.ReadAllDataRoleOID
-	case 'a', 'w', 'd':
-		return catalog.WriteAllDataRoleOID
+// allData lists the predefined roles whose members have a privilege on every
+// relation or schema.
+func allData(d catalog.Descriptor, privilege byte) []types.OID {
+	switch d.Kind() {
+	case catalog.KindSchema:
+		if privilege == 'U' {
+			return []types.OID{catalog.ReadAllDataRoleOID, catalog.WriteAllDataRoleOID}
+		}
+	case catalog.KindTable, catalog.KindView, catalog.KindSequence:
+		switch privilege {
+		case 'r':
+			return []types.OID{catalog.ReadAllDataRoleOID}
+		case 'a', 'w', 'd':
+			return []types.OID{catalog.WriteAllDataRoleOID}
+		}
 	}
-	return types.OID(0)
+	return nil
 }
 
 // errWriteLocked says that a schema change has a table to itself. It does not

@@ -38,11 +38,9 @@ func privilegeFunc(kind string) hostFunc {
 		if d == nil || err != nil {
 			return types.Null, err
 		}
-		if kind == "column" && a[1].Repr() == types.Bytes {
-			if t, ok := d.(*catalog.Table); ok {
-				if _, ok := t.ColumnByName(a[1].Str()); !ok {
-					return types.Null, types.Errorf(types.CodeUndefinedColumn, "column \"%s\" of relation \"%s\" does not exist", a[1].Str(), t.Name)
-				}
+		if kind == "column" {
+			if found, err := hasColumn(d, a[1]); !found || err != nil {
+				return types.Null, err
 			}
 		}
 		has := false
@@ -52,14 +50,36 @@ func privilegeFunc(kind string) hostFunc {
 			if !ok {
 				return types.Null, types.Errorf(types.CodeInvalidParameterValue, "unrecognized privilege type: \"%s\"", strings.TrimSpace(p))
 			}
-			if option {
-				has = has || slices.Contains(s.rolesOf(user), d.Head().Owner) || s.snapshot().Superuser(user)
-			} else {
+			switch {
+			case letter == 0: // nobody has what is no privilege any longer
+			case option:
+				has = has || slices.Contains(s.rolesOf(user, true), d.Head().Owner) || s.snapshot().Superuser(user)
+			default:
 				has = has || s.holds(user, d, letter)
 			}
 		}
 		return types.NewBool(has), nil
 	}
+}
+
+// hasColumn reports whether a relation has a column, which must be there if it is
+// named.
+func hasColumn(d catalog.Descriptor, column types.Datum) (bool, error) {
+	var cols []catalog.Column
+	switch x := d.(type) {
+	case *catalog.Table:
+		cols = x.Columns
+	case *catalog.View:
+		cols = x.Columns
+	}
+	named := column.Repr() == types.Bytes
+	found := slices.ContainsFunc(cols, func(c catalog.Column) bool {
+		return !c.Hidden && (named && c.Name == column.Str() || !named && int64(c.ID) == column.Int())
+	})
+	if !found && named {
+		return false, types.Errorf(types.CodeUndefinedColumn, "column \"%s\" of relation \"%s\" does not exist", column.Str(), d.Head().Name)
+	}
+	return found, nil
 }
 
 // roleArg finds a role by its name or oid; 0 is everybody.
@@ -122,6 +142,9 @@ func hasRole(s *Session, a []types.Datum) (types.Datum, error) {
 		a = a[1:]
 	}
 	role, err := s.roleArg(a[0])
+	if err == nil && role == 0 && a[0].Repr() == types.Bytes {
+		err = types.Errorf(types.CodeUndefinedObject, "role \"public\" does not exist")
+	}
 	if err != nil {
 		return types.Null, err
 	}
@@ -129,7 +152,7 @@ func hasRole(s *Session, a []types.Datum) (types.Datum, error) {
 	for _, p := range strings.Split(a[1].Str(), ",") {
 		switch name := strings.ToUpper(strings.TrimSpace(p)); name {
 		case "MEMBER", "USAGE":
-			has = has || snap.Superuser(user) || slices.Contains(snap.RolesOf(user, name == "USAGE"), role)
+			has = has || snap.Superuser(user) || slices.Contains(s.rolesOf(user, name == "USAGE"), role)
 		case "MEMBER WITH GRANT OPTION", "MEMBER WITH ADMIN OPTION", "USAGE WITH GRANT OPTION", "USAGE WITH ADMIN OPTION":
 			has = has || snap.Superuser(user)
 		default:

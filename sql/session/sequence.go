@@ -176,13 +176,13 @@ func (q *sequences) setval(ctx context.Context, d *catalog.Sequence, v int64, ca
 // sessionSequences answers nextval and its kin for a session.
 type sessionSequences Session
 
-// find returns a sequence on which the user has one of some privileges. That of an
-// identity column is its table's business.
+// find returns a sequence on which the user has one of some privileges, if any are
+// named.
 func (q *sessionSequences) find(oid types.OID, privileges string) (*catalog.Sequence, error) {
 	s := (*Session)(q)
 	d, ok := s.snapshot().ByOID(oid)
 	if seq, is := d.(*catalog.Sequence); ok && is {
-		if seq.Internal || strings.ContainsFunc(privileges, func(p rune) bool { return s.holds(s.user, seq, byte(p)) }) {
+		if privileges == "" || strings.ContainsFunc(privileges, func(p rune) bool { return s.holds(s.user, seq, byte(p)) }) {
 			return seq, nil
 		}
 		return nil, types.Errorf(types.CodeInsufficientPrivilege, "permission denied for sequence %s", seq.Name)
@@ -194,8 +194,12 @@ func (q *sessionSequences) find(oid types.OID, privileges string) (*catalog.Sequ
 }
 
 // Nextval implements builtin.Sequences.
-func (q *sessionSequences) Nextval(oid types.OID) (int64, error) {
-	d, err := q.find(oid, "Uw")
+func (q *sessionSequences) Nextval(oid types.OID, identity bool) (int64, error) {
+	privileges := "Uw"
+	if identity {
+		privileges = ""
+	}
+	d, err := q.find(oid, privileges)
 	if err != nil {
 		return 0, err
 	}

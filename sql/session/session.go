@@ -113,6 +113,10 @@ func New(ctx context.Context, srv *Server, pid int32, o Options) (*Session, erro
 	}
 	s.database = db
 	s.opts.Database = db.Name
+	if !s.holds(s.login, db, 'c') {
+		err := fatal(types.CodeInsufficientPrivilege, "permission denied for database \"%s\"", db.Name)
+		return nil, err.WithDetail("User does not have CONNECT privilege.")
+	}
 	if err := s.applySettings(role, db, o); err != nil {
 		return nil, err
 	}
@@ -121,7 +125,7 @@ func New(ctx context.Context, srv *Server, pid int32, o Options) (*Session, erro
 	return s, srv.register(s)
 }
 
-func fatal(code, format string, args ...any) error {
+func fatal(code, format string, args ...any) *types.Error {
 	e := types.Errorf(code, format, args...)
 	e.Severity = "FATAL"
 	return e

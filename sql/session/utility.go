@@ -92,7 +92,7 @@ func (s *Session) runUtility(st *parse.Statement, w ResultWriter, formats []int1
 	case *ast.CopyStmt:
 		return s.copyStmt(n, w)
 	case *ast.VacuumStmt:
-		return s.vacuum(n)
+		return s.vacuum(n, w)
 	case *ast.CreateTableAsStmt:
 		return s.createTableAs(n, w)
 	case *ast.SelectStmt: // SELECT INTO
