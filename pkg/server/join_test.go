@@ -14,19 +14,20 @@ import (
 // TestJoinsItself: --join holds the node's own address, by a name that the node
 // does not know itself by. Initialized, it does not take itself for a rival.
 func TestJoinsItself(t *testing.T) {
-	l, err := net.Listen("tcp", "localhost:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	own := l.Addr().String()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
+	_, port, err := net.SplitHostPort(own)
+	if err != nil {
+		t.Fatal(err)
+	}
 	addr := net.JoinHostPort("localhost", port)
-	s, err := server.Start(t.Context(), server.Config{ListenAddr: addr, Join: []string{addr}, Insecure: true, Logger: slog.New(slog.DiscardHandler)})
+	s, err := server.Start(t.Context(), server.Config{ListenAddr: own, Join: []string{addr}, Insecure: true, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

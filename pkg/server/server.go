@@ -307,7 +307,7 @@ func (s *Server) watchStart(ctx context.Context, l *layers) {
 }
 
 func (s *Server) descriptor(id ids.NodeID) api.NodeDescriptor {
-	return api.NodeDescriptor{Node: id, RPCAddr: s.advertised(), SQLAddr: reachable(s.SQLAddr()), HTTPAddr: reachable(s.httpAddr()),
+	return api.NodeDescriptor{Node: id, RPCAddr: s.advertised(), SQLAddr: announced(s.cfg.SQLAddr, s.SQLAddr()), HTTPAddr: s.announcedHTTP(),
 		Locality: s.cfg.Locality, StartedNanos: time.Now().UnixNano(), Version: Version}
 }
 
@@ -315,14 +315,24 @@ func (s *Server) advertised() string {
 	if s.cfg.AdvertiseAddr != "" {
 		return s.cfg.AdvertiseAddr
 	}
-	return reachable(s.RPCAddr())
+	return announced(s.cfg.ListenAddr, s.RPCAddr())
 }
 
-// reachable is an address that others can dial: one that stands for all addresses
-// of this machine means, elsewhere, another machine.
-func reachable(addr string) string {
+func (s *Server) announcedHTTP() string { return announced(s.cfg.HTTPAddr, s.httpAddr()) }
+
+// announced is what others dial to reach what listens at addr. A name that it was
+// given by stays one: others look it up themselves, and the certificate may be for
+// it alone. An address that stands for all of this machine's means, elsewhere,
+// another machine.
+func announced(given, addr string) string {
 	host, port, err := net.SplitHostPort(addr)
-	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsUnspecified() {
+	if err != nil {
+		return addr
+	}
+	if name, _, err := net.SplitHostPort(given); err == nil && name != "" && net.ParseIP(name) == nil {
+		return net.JoinHostPort(name, port)
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() {
 		return addr
 	}
 	return net.JoinHostPort(thisMachine(), port)
@@ -372,9 +382,9 @@ func (s *Server) HTTPURL() string {
 	case s.httpL == nil:
 		return ""
 	case s.cfg.Insecure:
-		return "http://" + reachable(s.httpAddr())
+		return "http://" + s.announcedHTTP()
 	}
-	return "https://" + reachable(s.httpAddr())
+	return "https://" + s.announcedHTTP()
 }
 
 // NodeID is 0 until the node has joined.
