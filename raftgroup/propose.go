@@ -157,12 +157,14 @@ func (p *proposer) hold(limit int) bool {
 	return p.held
 }
 
-// release sends off what was held back.
-func (p *proposer) release() {
+// release sends off what was held back, and reports whether anything may go.
+func (p *proposer) release() (sent bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.held = false
+	flying := p.flying
 	p.send()
+	return p.flying > flying
 }
 
 // endWith makes waiting for f end when dead is closed. Raft forgets a few of these

@@ -253,7 +253,7 @@ func (d *boltDir) Remove(r ids.RangeID) error {
 }
 
 // Later implements Dir.
-func (d *boltDir) Later(f func()) bool { return d.write.later(f) }
+func (d *boltDir) Later(f func() bool) bool { return d.write.later(f) }
 
 // spawn runs f, after Close by itself: the journal then answers that it is closed.
 func (d *boltDir) spawn(f func()) {

@@ -21,7 +21,7 @@ type committer struct {
 	busy, writing bool
 	// told are called when the write ends; expected of them have not brought
 	// their entries yet.
-	told     []func()
+	told     []func() bool
 	expected int
 }
 
@@ -70,7 +70,7 @@ func (c *committer) add(ops []op) *appending {
 }
 
 // later is Dir's Later.
-func (c *committer) later(f func()) bool {
+func (c *committer) later(f func() bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.writing {
@@ -105,9 +105,20 @@ func (c *committer) wait(a *appending) error {
 		}
 	}
 	for _, f := range told {
-		f()
+		if !f() {
+			c.expectLess()
+		}
 	}
 	return err
+}
+
+// expectLess notes that one who was told has nothing to write now.
+func (c *committer) expectLess() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.expected > 0 && !c.writing {
+		c.expected--
+	}
 }
 
 // gather gives those who are about to come a moment, and returns what to write.

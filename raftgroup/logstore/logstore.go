@@ -46,9 +46,10 @@ type Dir interface {
 	Remove(r ids.RangeID) error
 	// Later reports whether entries that were given to a store now would wait for
 	// a write that is under way. Then f is called when it ends, and must not
-	// block; the next write waits a moment for the entries that f brings about. So
-	// a caller can go on gathering entries, instead of queueing up too early.
-	Later(f func()) bool
+	// block. It says whether it brings entries about, for which the next write
+	// waits a moment. So a caller can go on gathering entries, instead of queueing
+	// up too early.
+	Later(f func() bool) bool
 	// Close is called once all stores are closed.
 	Close() error
 }

@@ -84,7 +84,7 @@ func (d *memoryDir) Remove(r ids.RangeID) error {
 }
 
 // Later implements Dir.
-func (d *memoryDir) Later(func()) bool { return false }
+func (d *memoryDir) Later(func() bool) bool { return false }
 
 // Close implements Dir. What was written stays: see memoryDir.
 func (d *memoryDir) Close() error { return nil }
