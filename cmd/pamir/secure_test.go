@@ -138,6 +138,7 @@ func TestSecureCluster(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, x.want)
 		}
 	}
+	c.refused([]string{"sql", "--certs-dir=" + c.certs, "--host=" + c.sql[0], "--user=clerk", "--execute=SELECT 1"}, "28P01", "PGPASSWORD")
 	c.secureDashboard(password)
 	c.otherAuthority(other)
 	for i, p := range c.procs {

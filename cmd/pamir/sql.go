@@ -13,6 +13,7 @@ import (
 
 	"github.com/pamirdb/pamir/pkg/security"
 	"github.com/pamirdb/pamir/pkg/server"
+	"github.com/pamirdb/pamir/sql/types"
 )
 
 // shellTarget says whom a SQL shell talks to.
@@ -75,7 +76,16 @@ func (t shellTarget) connect(ctx context.Context) (*pgconn.PgConn, error) {
 		cfg.TLSConfig.ServerName = host
 	}
 	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { fmt.Fprintf(os.Stderr, "%s:  %s\n", n.Severity, n.Message) }
-	return pgconn.ConnectConfig(ctx, cfg)
+	c, err := pgconn.ConnectConfig(ctx, cfg)
+	var pe *pgconn.PgError
+	switch {
+	case !errors.As(err, &pe):
+	case pe.Code == types.CodeInvalidPassword && cfg.Password == "":
+		err = fmt.Errorf("%w: give the password in PGPASSWORD or ~/.pgpass, or let pamir cert create-client make a certificate", err)
+	case pe.Hint != "":
+		err = fmt.Errorf("%w: %s", err, pe.Hint)
+	}
+	return c, err
 }
 
 // quoted is a value of a connection string.

@@ -271,6 +271,7 @@ func TestWaitingNodeStops(t *testing.T) {
 	if !errors.As(err, &pe) || pe.Code != "57P03" || !strings.Contains(pe.Hint, "pamir init") {
 		t.Errorf("a client of a node without a cluster: %v", err)
 	}
+	c.refused([]string{"sql", "--insecure", "--host=" + c.sql[0], "--execute=SELECT 1"}, "57P03", "pamir init")
 	if d := c.stop(0); d > 3*time.Second {
 		t.Errorf("stopping took %s", d)
 	}
