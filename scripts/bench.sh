@@ -3,14 +3,18 @@
 # prints tables of figures and ratios. Both are durable: PostgreSQL with its
 # defaults (fsync on), Pamir with its own. Figures of a shared machine are noisy,
 # so each case runs on both in turn, several times, and the means are compared.
+# Before that both warm up; a cluster for longer, until leases are where the
+# clients are.
 #
 #   scripts/bench.sh [case...]   cases: select tpcb insert copy start idle cluster
 #   SECONDS_EACH=5 ROUNDS=3 SCALE=10   seconds for each run, runs, pgbench's scale
+#   WARMUP=3 CLUSTER_WARMUP=20         seconds of load before the runs of a case
 set -euo pipefail
 cd "$(dirname "$0")/.."
 secs=${SECONDS_EACH:-5}
 rounds=${ROUNDS:-3}
 scale=${SCALE:-10}
+warmup=${WARMUP:-3} cluster_warmup=${CLUSTER_WARMUP:-20}
 cases=${*:-select tpcb insert copy start idle cluster}
 pgbin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -1 || true)
 [ -n "$pgbin" ] || { echo "bench: PostgreSQL is not installed (on Debian: apt-get install postgresql)"; exit 1; }
@@ -64,6 +68,8 @@ row() { printf '%-44s %12s %12s %8s\n' "$1" "$2" "$3" "$(ratio "$2" "$3")"; }
 # versus LABEL PORT ARGS...: the mean of some runs of pgbench, on both in turn.
 versus() {
 	local label=$1 port=$2 ours=0 theirs=0; shift 2
+	secs=$warmup tps "$port" "$@" >/dev/null
+	secs=$warmup tps $pg_port "$@" >/dev/null
 	for _ in $(seq "$rounds"); do
 		ours=$(awk -v s="$ours" -v t="$(tps "$port" "$@")" -v n="$rounds" 'BEGIN { printf "%.0f", s + t / n }')
 		theirs=$(awk -v s="$theirs" -v t="$(tps $pg_port "$@")" -v n="$rounds" 'BEGIN { printf "%.0f", s + t / n }')
@@ -112,6 +118,7 @@ if has copy; then
 fi
 if has cluster || has insert; then
 	start_cluster
+	warmup=$cluster_warmup
 	insert_table 26557; insert_table $pg_port
 	head_row "single-row autocommit insert, 64 clients, tps"
 	versus "three nodes (PostgreSQL: one)" 26557 -c 64 -j 2 -f "$work/insert.sql"
