@@ -238,13 +238,20 @@ func (ev *evaluation) resolveSpans(spans []api.Span, res *mvcc.Resolution) (resu
 		if err != nil {
 			return nil, err
 		}
-		for _, k := range found {
-			if err := ev.resolveKey(k, res); err != nil {
-				return nil, err
+		for i := range found {
+			h := &found[i]
+			if ev.earlier(h.Key) != nil {
+				continue
 			}
+			if invariants {
+				is, err := mvcc.GetHead(ev.eng, &ev.sc, ev.space, h.Key)
+				assert(err == nil && is.Newest == h.Newest && is.Live == h.Live && is.IntentBytes == h.IntentBytes,
+					"head of %q is %+v, %v, not %+v", h.Key, is, err, h.Head)
+			}
+			ev.changes.Resolve(h.Key, &h.Head, res)
 		}
 		if len(found) == maxResolve {
-			return keys.Next(found[len(found)-1]), nil
+			return keys.Next(found[len(found)-1].Key), nil
 		}
 	}
 	return nil, nil

@@ -94,24 +94,40 @@ func (o *ReadOptions) MayChange(in *Intent, to hlc.Timestamp) bool {
 	return !at.own(in) && at.inTheWay(in)
 }
 
+// KeyHead is a key and its newest state, but for the newest version's value.
+type KeyHead struct {
+	Key api.Key
+	Head
+}
+
 // FindIntents returns the keys in [start, end) with an intent of a transaction,
-// at most limit if it is set.
-func FindIntents(v engine.View, s keys.SpaceID, start, end []byte, id ids.TxnID, limit int) ([]api.Key, error) {
-	var out []api.Key
+// at most limit.
+func FindIntents(v engine.View, s keys.SpaceID, start, end []byte, id ids.TxnID, limit int) ([]KeyHead, error) {
+	var out []KeyHead
+	var prefix []byte // of the last one, until its newest version was seen
 	var bad error
 	err := sweep(v, s, start, end, func(e *entry) bool {
 		if !e.isIntent() {
+			if len(prefix) > 0 && bytes.Equal(prefix, e.prefix) {
+				h := &out[len(out)-1].Head
+				h.Newest, h.Live = e.ts, e.raw[0] == flagValue
+			}
+			prefix = prefix[:0]
 			return true
 		}
-		in, err := DecodeIntent(e.raw)
+		if len(out) == limit {
+			return false
+		}
+		prefix = prefix[:0]
+		in, err := DecodeIntent(bytes.Clone(e.raw))
 		if err == nil && in.Txn.ID == id {
 			var k []byte
-			if k, err = e.key(); err == nil {
-				out = append(out, k)
-			}
+			k, err = e.key()
+			prefix = append(prefix, e.prefix...)
+			out = append(out, KeyHead{k, Head{Intent: in, IntentBytes: e.size()}})
 		}
 		bad = err
-		return err == nil && (limit == 0 || len(out) < limit)
+		return err == nil
 	})
 	if err == nil {
 		err = bad
