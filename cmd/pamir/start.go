@@ -51,7 +51,7 @@ func startCommand() *cobra.Command {
 }
 
 func startSingleNodeCommand() *cobra.Command {
-	c := server.Config{SingleNode: true, Replicas: 1}
+	c := server.Config{SingleNode: true}
 	var level string
 	cmd := &cobra.Command{
 		Use:   "start-single-node",

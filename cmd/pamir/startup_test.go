@@ -259,6 +259,19 @@ func (c *cluster) initEverywhere(nodes []string) {
 	}
 }
 
+// TestSingleNodeGrows: ranges of a node that began alone get their replicas as
+// others join it.
+func TestSingleNodeGrows(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.procs[0] = c.run("start-single-node", "--insecure", "--store="+filepath.Join(c.dir, "n1"), "--sql-addr="+c.sql[0],
+		"--listen-addr="+c.listen[0], "--http-addr="+c.web[0])
+	c.said(0, "cluster ", "node 1")
+	c.start(1)
+	c.start(2)
+	c.replicated(3)
+}
+
 // TestWaitingNodeStops: a node that waits for a cluster ends when it is told to.
 func TestWaitingNodeStops(t *testing.T) {
 	t.Parallel()
