@@ -1,6 +1,7 @@
 package pgcatalog
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -80,11 +81,12 @@ func dependRows(s *scan) error {
 		if !s.inDatabase(d.Head()) {
 			return nil
 		}
-		if class, oid := classRel, d.Head().ID; ours(d) {
+		if ours(d) {
+			class := classRel
 			if d.Kind() == catalog.KindSchema {
 				class = 2615
 			}
-			return put(class, oid, 0, 3079, extensionOID, 0, 'e')
+			return put(class, d.Head().ID, 0, 3079, extensionOID, 0, 'e')
 		}
 		if err := s.dependDefaults(d, put); err != nil {
 			return err
@@ -123,20 +125,21 @@ func dependRows(s *scan) error {
 }
 
 // dependDefaults tells that the defaults of a table go with their columns, and
-// need the sequences that they name.
+// need the columns that they read and the sequences that they name.
 func (s *scan) dependDefaults(d catalog.Descriptor, put func(class, obj types.OID, sub int64, refClass, ref types.OID, refSub int64, kind byte) error) error {
 	const classRel, classDefault = types.OID(1259), types.OID(2604)
-	for _, c := range visibleColumns(d) {
-		e := c.Default
-		if e == nil {
-			e = c.Generated
+	return eachDefault(d, func(c *catalog.Column, e *catalog.Expr) error {
+		oid, kind := defaultOID(d.Head().ID, c.ID), byte('a')
+		if c.Generated != nil {
+			kind = 'i'
 		}
-		if e == nil {
-			continue
-		}
-		oid := defaultOID(d.Head().ID, c.ID)
-		if err := put(classDefault, oid, 0, classRel, d.Head().ID, int64(c.ID), 'a'); err != nil {
+		if err := put(classDefault, oid, 0, classRel, d.Head().ID, int64(c.ID), kind); err != nil {
 			return err
+		}
+		for _, read := range columnsRead(e) {
+			if err := put(classDefault, oid, 0, classRel, d.Head().ID, int64(read), 'n'); err != nil {
+				return err
+			}
 		}
 		var needs []types.OID
 		expr.Walk(e.Tree, func(x expr.Expr) bool {
@@ -150,8 +153,19 @@ func (s *scan) dependDefaults(d catalog.Descriptor, put func(class, obj types.OI
 				return err
 			}
 		}
-	}
-	return nil
+		return nil
+	})
+}
+
+// columnsRead lists the columns that an expression over a row reads.
+func columnsRead(e *catalog.Expr) []catalog.ColumnID {
+	var out []catalog.ColumnID
+	expr.Columns(e.Tree, func(c *expr.ColumnRef) {
+		if id := catalog.ColumnID(c.ID); !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	})
+	return out
 }
 
 // extensionOID is a built-in extension, to which pamir_internal belongs: tools

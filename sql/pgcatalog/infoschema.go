@@ -92,8 +92,8 @@ func (s *scan) infoColumn(d catalog.Descriptor, place int, c *catalog.Column) er
 		cols = append(cols, textCol("is_generated", "ALWAYS"), textCol("generation_expression", s.exprText(d, c.Generated)))
 	} else {
 		cols = append(cols, textCol("is_generated", "NEVER"))
-		if c.Default != nil {
-			cols = append(cols, textCol("column_default", s.exprText(d, c.Default)))
+		if e := defaultOf(c); e != nil {
+			cols = append(cols, textCol("column_default", s.exprText(d, e)))
 		}
 	}
 	return s.put(append(cols, typeDetails(c.Type)...)...)

@@ -320,7 +320,7 @@ func (s *scan) attributeRow(rel types.OID, num int64, c *catalog.Column) error {
 	return s.put(oidCol("attrelid", rel), textCol("attname", c.Name), oidCol("atttypid", c.Type.OID), intCol("attstattarget", -1),
 		intCol("attlen", f.length), intCol("attnum", num), intCol("attndims", dims), intCol("attcacheoff", -1),
 		intCol("atttypmod", int64(c.Type.Mod)), boolCol("attbyval", f.byval), charCol("attalign", f.align), charCol("attstorage", f.storage),
-		charCol("attcompression", 0), boolCol("attnotnull", c.NotNull), boolCol("atthasdef", c.Default != nil || c.Generated != nil),
+		charCol("attcompression", 0), boolCol("attnotnull", c.NotNull), boolCol("atthasdef", defaultOf(c) != nil),
 		boolCol("atthasmissing", false), charCol("attidentity", byte(c.Identity)), charCol("attgenerated", generated),
 		boolCol("attisdropped", false), boolCol("attislocal", true), intCol("attinhcount", 0), oidCol("attcollation", collation))
 }
@@ -331,22 +331,36 @@ func defaultOID(rel types.OID, c catalog.ColumnID) types.OID {
 	return 0x8000_0000 | (rel<<11)&0x7fff_f800 | types.OID(c)&0x7ff
 }
 
-func attrdefRows(s *scan) error {
-	return s.eachRelation("adrelid", func(d catalog.Descriptor) error {
-		for _, c := range visibleColumns(d) {
-			e := c.Default
-			if e == nil {
-				e = c.Generated
-			}
-			if e == nil {
-				continue
-			}
-			if err := s.put(oidCol("oid", defaultOID(d.Head().ID, c.ID)), oidCol("adrelid", d.Head().ID),
-				intCol("adnum", int64(c.ID)), textCol("adbin", s.exprText(d, e))); err != nil {
+// defaultOf is what a column is given as a default, or generated from; nil for
+// neither. How an identity column is filled is not shown as a default.
+func defaultOf(c *catalog.Column) *catalog.Expr {
+	switch {
+	case c.Generated != nil:
+		return c.Generated
+	case c.Identity != catalog.NoIdentity:
+		return nil
+	}
+	return c.Default
+}
+
+// eachDefault visits the columns of a relation that have a default or are generated.
+func eachDefault(d catalog.Descriptor, visit func(*catalog.Column, *catalog.Expr) error) error {
+	for _, c := range visibleColumns(d) {
+		if e := defaultOf(&c); e != nil {
+			if err := visit(&c, e); err != nil {
 				return err
 			}
 		}
-		return nil
+	}
+	return nil
+}
+
+func attrdefRows(s *scan) error {
+	return s.eachRelation("adrelid", func(d catalog.Descriptor) error {
+		return eachDefault(d, func(c *catalog.Column, e *catalog.Expr) error {
+			return s.put(oidCol("oid", defaultOID(d.Head().ID, c.ID)), oidCol("adrelid", d.Head().ID),
+				intCol("adnum", int64(c.ID)), textCol("adbin", s.exprText(d, e)))
+		})
 	})
 }
 
