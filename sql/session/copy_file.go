@@ -128,6 +128,15 @@ func copyOutput(n *ast.CopyStmt, w ResultWriter, columns int, binary bool) (io.W
 	return w.CopyOut(columns, binary)
 }
 
+// fileCodes are the SQLSTATEs of what an operation on a file may fail with.
+var fileCodes = map[syscall.Errno]string{
+	syscall.EPERM: types.CodeInsufficientPrivilege, syscall.EACCES: types.CodeInsufficientPrivilege, syscall.EROFS: types.CodeInsufficientPrivilege,
+	syscall.ENOENT: types.CodeUndefinedFile, syscall.EEXIST: types.CodeDuplicateFile, syscall.EIO: types.CodeIOError,
+	syscall.ENOTDIR: types.CodeWrongObjectType, syscall.EISDIR: types.CodeWrongObjectType, syscall.ENOTEMPTY: types.CodeWrongObjectType,
+	syscall.ENOSPC: types.CodeDiskFull, syscall.ENOMEM: types.CodeOutOfMemory,
+	syscall.ENFILE: types.CodeInsufficientResources, syscall.EMFILE: types.CodeInsufficientResources,
+}
+
 // fileError is the error of an operation on a file.
 func fileError(err error, format string, args ...any) *types.Error {
 	code, reason := types.CodeInternal, err.Error()
@@ -135,23 +144,8 @@ func fileError(err error, format string, args ...any) *types.Error {
 	if errors.As(err, &errno) {
 		reason = errno.Error()
 		reason = strings.ToUpper(reason[:1]) + reason[1:]
-		switch errno {
-		case syscall.EPERM, syscall.EACCES, syscall.EROFS:
-			code = types.CodeInsufficientPrivilege
-		case syscall.ENOENT:
-			code = types.CodeUndefinedFile
-		case syscall.EEXIST:
-			code = types.CodeDuplicateFile
-		case syscall.ENOTDIR, syscall.EISDIR, syscall.ENOTEMPTY:
-			code = types.CodeWrongObjectType
-		case syscall.ENOSPC:
-			code = types.CodeDiskFull
-		case syscall.ENOMEM:
-			code = types.CodeOutOfMemory
-		case syscall.ENFILE, syscall.EMFILE:
-			code = types.CodeInsufficientResources
-		case syscall.EIO:
-			code = types.CodeIOError
+		if c, ok := fileCodes[errno]; ok {
+			code = c
 		}
 	}
 	e := types.Errorf(code, format, args...)
