@@ -97,6 +97,8 @@ func (n *Node) Config() (*pgx.ConnConfig, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What the environment says of servers elsewhere is not about this node.
+	cfg.RuntimeParams, cfg.ValidateConnect = map[string]string{}, nil
 	cfg.User, cfg.Database = n.opts.User, n.opts.Database
 	cfg.DialFunc = n.Dial
 	cfg.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }

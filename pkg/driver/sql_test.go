@@ -458,3 +458,18 @@ func TestPgx(t *testing.T) {
 		t.Errorf("%d %x", sum, v)
 	}
 }
+
+// TestEnvironment: variables that are for other servers' clients do not reach an
+// embedded node.
+func TestEnvironment(t *testing.T) {
+	t.Setenv("PGOPTIONS", "-x")
+	t.Setenv("PGAPPNAME", "elsewhere")
+	t.Setenv("PGTARGETSESSIONATTRS", "standby")
+	db, err := sql.Open("pamir", Memory)
+	must(t, err)
+	defer db.Close()
+	var name string
+	if err := db.QueryRow("SELECT current_setting('application_name')").Scan(&name); err != nil || name != "" {
+		t.Errorf("%q, %v", name, err)
+	}
+}
