@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand"
@@ -507,6 +508,42 @@ func BenchmarkSeekGEOverlay(b *testing.B) {
 	benchSeek(b, e, 500_000)
 }
 
+// rowKey is like kv's keys: a space, a table and its index, a row's number, a version.
+func rowKey(b []byte, row int, version uint64) []byte {
+	b = append(b, 1, 0, 0, 0, 1, 2, 0xf5, 0xf6, 104, 0xf6, 1, 0xf8, byte(row>>16), byte(row>>8), byte(row), 0, 1)
+	b = binary.BigEndian.AppendUint64(b, ^version)
+	return binary.BigEndian.AppendUint32(b, 0)
+}
+
+func BenchmarkOverlayRows(b *testing.B) {
+	e := OpenMemory()
+	r := rand.New(rand.NewSource(1))
+	val := make([]byte, 100)
+	write := func(n int) {
+		bt := &Batch{}
+		for range n {
+			bt.Put(rowKey(nil, r.Intn(1e6), uint64(r.Int63())), val)
+		}
+		e.Write(bt)
+	}
+	for range 1000 {
+		write(100)
+	}
+	b.Run("Write", func(b *testing.B) {
+		for range b.N {
+			write(4)
+		}
+	})
+	b.Run("Newest", func(b *testing.B) {
+		var lower, upper []byte
+		for range b.N {
+			row := r.Intn(1e6)
+			lower, upper = rowKey(lower[:0], row, 1<<63), rowKey(upper[:0], row+1, 1<<63)
+			e.Newest(lower, upper)
+		}
+	})
+}
+
 func BenchmarkWriteSmallBatch(b *testing.B) {
 	e := mustOpen(b, b.TempDir(), Options{FlushInterval: time.Hour, FlushKeys: 1 << 40, FlushBytes: 1 << 50, MaxBytes: 1 << 50, MaxKeys: 1 << 40})
 	r := rand.New(rand.NewSource(1))
@@ -540,6 +577,28 @@ func BenchmarkFlushRandom(b *testing.B) {
 	}
 	if err := e.Flush(ctx); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// TestItemOrder compares the order of items with that of their keys.
+func TestItemOrder(t *testing.T) {
+	r := rand.New(rand.NewSource(3))
+	random := func() []byte {
+		k := make([]byte, 1+r.Intn(itemHead+4))
+		for i := range k {
+			k[i] = "\x00\x00\x00a\xff"[r.Intn(5)]
+		}
+		return k
+	}
+	for range 200_000 {
+		a := random()
+		b := append(bytes.Clone(a), make([]byte, r.Intn(itemHead))...)
+		if r.Intn(2) == 0 {
+			b = random()
+		}
+		if itemLess(at(a), at(b)) != (bytes.Compare(a, b) < 0) || itemLess(at(b), at(a)) != (bytes.Compare(b, a) < 0) {
+			t.Fatalf("%q and %q have another order as items", a, b)
+		}
 	}
 }
 

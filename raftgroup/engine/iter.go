@@ -55,7 +55,7 @@ func (s *source) setBase(k, v []byte) { s.ok, s.key, s.value = k != nil, k, v }
 
 func (s *source) rawGE(k []byte) {
 	if s.tree != nil {
-		s.setTree(s.it.Seek(item{key: k}))
+		s.setTree(s.it.Seek(at(k)))
 		return
 	}
 	s.setBase(s.cur.Seek(k))
@@ -64,7 +64,7 @@ func (s *source) rawGE(k []byte) {
 // rawLT positions at the last entry below k; nil means the last of all.
 func (s *source) rawLT(k []byte) {
 	switch {
-	case s.tree != nil && k != nil && s.it.Seek(item{key: k}):
+	case s.tree != nil && k != nil && s.it.Seek(at(k)):
 		s.setTree(s.it.Prev())
 	case s.tree != nil:
 		s.setTree(s.it.Last())

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"encoding/binary"
 	"sort"
 
 	"github.com/tidwall/btree"
@@ -13,16 +14,43 @@ const MaxKeyBytes = 32 << 10
 // itemOverhead approximates what an overlay entry costs beyond its bytes, and
 // spanKeys what a range deletion counts in keys.
 const (
-	itemOverhead = 96
+	itemOverhead = 112
 	spanKeys     = 64
 )
 
-// item is an overlay entry; a nil value is a tombstone.
-type item struct{ key, value []byte }
+// item is an overlay entry; a nil value is a tombstone. first and second are the
+// key's first 16 bytes, or zeros where it ends: comparing them seldom leaves the
+// tree's node, and the keys lie elsewhere in memory.
+type item struct {
+	first, second uint64
+	key, value    []byte
+}
+
+const itemHead = 16
+
+// at returns the item of a key.
+func at(key []byte) item {
+	if len(key) >= itemHead {
+		return item{first: binary.BigEndian.Uint64(key), second: binary.BigEndian.Uint64(key[8:]), key: key}
+	}
+	var head [itemHead]byte
+	copy(head[:], key)
+	return item{first: binary.BigEndian.Uint64(head[:]), second: binary.BigEndian.Uint64(head[8:]), key: key}
+}
 
 var noBytes = []byte{}
 
-func itemLess(a, b item) bool { return bytes.Compare(a.key, b.key) < 0 }
+func itemLess(a, b item) bool {
+	switch {
+	case a.first != b.first:
+		return a.first < b.first
+	case a.second != b.second:
+		return a.second < b.second
+	case len(a.key) < itemHead || len(b.key) < itemHead:
+		return len(a.key) < len(b.key) // the longer one goes on with zeros
+	}
+	return bytes.Compare(a.key[itemHead:], b.key[itemHead:]) < 0
+}
 
 // span is a half-open interval that hides what lies below its layer.
 type span struct{ start, end []byte }
@@ -92,21 +120,23 @@ func (l *layer) apply(op *Op, hint *btree.PathHint) {
 	case op.End != nil:
 		l.deleteRange(op.Key, op.End)
 	case op.Delete && l.bottom:
-		if old, ok := l.tree.DeleteHint(item{key: op.Key}, hint); ok {
+		if old, ok := l.tree.DeleteHint(at(op.Key), hint); ok {
 			l.bytes -= itemBytes(old)
 		}
 	case op.Delete:
-		l.set(item{key: op.Key}, hint)
+		l.set(op.Key, nil, hint)
 	case op.Value == nil:
-		l.set(item{key: op.Key, value: noBytes}, hint)
+		l.set(op.Key, noBytes, hint)
 	default:
-		l.set(item{key: op.Key, value: op.Value}, hint)
+		l.set(op.Key, op.Value, hint)
 	}
 }
 
 func itemBytes(it item) int64 { return int64(len(it.key) + len(it.value) + itemOverhead) }
 
-func (l *layer) set(it item, hint *btree.PathHint) {
+func (l *layer) set(key, value []byte, hint *btree.PathHint) {
+	it := at(key)
+	it.value = value
 	old, replaced := l.tree.SetHint(it, hint)
 	l.bytes += itemBytes(it)
 	if replaced {
@@ -119,7 +149,7 @@ func (l *layer) deleteRange(start, end []byte) {
 		return
 	}
 	var doomed []item
-	l.tree.Ascend(item{key: start}, func(it item) bool {
+	l.tree.Ascend(at(start), func(it item) bool {
 		if bytes.Compare(it.key, end) >= 0 {
 			return false
 		}

@@ -23,7 +23,7 @@ func seekLayer(l *layer, lower []byte) (item, bool) {
 	}
 	it := probes.Get().(*btree.IterG[item])
 	it.Init(l.tree, false)
-	ok := it.Seek(item{key: lower})
+	ok := it.Seek(at(lower))
 	var got item
 	if ok {
 		got = it.Item()
@@ -66,7 +66,7 @@ func seekLive(l *layer, lower, upper []byte, dead *deadKeys) (item, bool) {
 	it := probes.Get().(*btree.IterG[item])
 	it.Init(l.tree, false)
 	var got item
-	ok := it.Seek(item{key: lower})
+	ok := it.Seek(at(lower))
 	for ok {
 		if got = it.Item(); !inSpan(got.key, upper) {
 			got, ok = item{}, false
@@ -98,7 +98,7 @@ func (p *picture) getBelow(key []byte) (value []byte, mapped, ok bool) {
 		return nil, false, false
 	}
 	if p.frozen != nil {
-		if it, found := p.frozen.tree.Get(item{key: key}); found {
+		if it, found := p.frozen.tree.Get(at(key)); found {
 			return it.value, false, it.value != nil
 		}
 		if _, hidden := p.frozen.spans.find(key); hidden {

@@ -118,7 +118,7 @@ func (s *store) poke() {
 // Get implements Reader.
 func (s *store) Get(key []byte) ([]byte, bool) {
 	s.mu.RLock()
-	if it, ok := s.pic.active.tree.Get(item{key: key}); ok {
+	if it, ok := s.pic.active.tree.Get(at(key)); ok {
 		s.mu.RUnlock()
 		return it.value, it.value != nil
 	}
@@ -218,7 +218,7 @@ func (s *store) assertNewest(lower []byte, it *item) {
 		if !ok {
 			return
 		}
-		if _, hidden := s.pic.active.tree.Get(item{key: k}); !hidden {
+		if _, hidden := s.pic.active.tree.Get(at(k)); !hidden {
 			panic(fmt.Sprintf("engine: %x was taken for the newest, but %x is there", it.key, k))
 		}
 		lower = after(k)

@@ -39,7 +39,7 @@ func (v *view) Close() {
 
 // Get implements Reader.
 func (v *view) Get(key []byte) ([]byte, bool) {
-	if it, ok := v.pic.active.tree.Get(item{key: key}); ok {
+	if it, ok := v.pic.active.tree.Get(at(key)); ok {
 		return it.value, it.value != nil
 	}
 	value, _, ok := v.pic.getBelow(key)
