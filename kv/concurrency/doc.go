@@ -20,6 +20,8 @@
 //     overtakes a waiter that it conflicts with, unless its transaction holds the
 //     lock already.
 //  5. Forgetting unreplicated locks is always safe: commits check the versions
-//     that their writes and locks are based on.
+//     that their writes and locks are based on, and that the locks which they
+//     count on were never anybody else's. A lock that is taken again after a loss
+//     is another one, by the sequence that it was taken at.
 //  6. A commit that was heard of is one: forgetting it costs a push, and no more.
 package concurrency
