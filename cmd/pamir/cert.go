@@ -10,7 +10,7 @@ import (
 
 func certCommand() *cobra.Command {
 	var dir string
-	cmd := &cobra.Command{Use: "cert", Short: "Make certificates for nodes and clients"}
+	cmd := group("cert", "Make certificates for nodes and clients")
 	cmd.PersistentFlags().StringVar(&dir, "certs-dir", "certs", "directory of certificates and keys")
 	said := func(cmd *cobra.Command, what string) { fmt.Fprintf(cmd.OutOrStdout(), "Wrote %s to %s\n", what, dir) }
 	cmd.AddCommand(&cobra.Command{

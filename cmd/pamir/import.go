@@ -18,9 +18,7 @@ import (
 )
 
 func importCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "import", Short: "Load data of other systems"}
-	cmd.AddCommand(importMySQLCommand())
-	return cmd
+	return group("import", "Load data of other systems", importMySQLCommand())
 }
 
 func importMySQLCommand() *cobra.Command {

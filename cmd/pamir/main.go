@@ -46,6 +46,15 @@ func rootCommand() *cobra.Command {
 	return root
 }
 
+// group is a command that only has others: by itself it helps, and it refuses one
+// that it does not have.
+func group(name, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true}} // flags of the command that it does not have
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
 func versionText() string {
 	revision := ""
 	if bi, ok := debug.ReadBuildInfo(); ok {

@@ -14,9 +14,7 @@ import (
 )
 
 func nodeCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "node", Short: "Show, drain and decommission nodes"}
-	cmd.AddCommand(nodeStatusCommand(), nodeDrainCommand(), nodeDecommissionCommand())
-	return cmd
+	return group("node", "Show, drain and decommission nodes", nodeStatusCommand(), nodeDrainCommand(), nodeDecommissionCommand())
 }
 
 func nodeStatusCommand() *cobra.Command {
@@ -70,6 +68,7 @@ func nodeDrainCommand() *cobra.Command {
 		},
 	}
 	t.flags(cmd)
+	cmd.Flags().Lookup("host").Usage = "listen address of the node to drain"
 	return cmd
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/pamirdb/pamir/kv/lifecycle"
 	"github.com/pamirdb/pamir/pkg/admin"
 	"github.com/pamirdb/pamir/pkg/server"
 )
@@ -46,7 +47,7 @@ func startCommand() *cobra.Command {
 	cmd.Flags().StringVar(&c.ListenAddr, "listen-addr", server.DefaultListenAddr, "address for other nodes")
 	cmd.Flags().StringVar(&c.AdvertiseAddr, "advertise-addr", "", "address that other nodes dial (default --listen-addr)")
 	cmd.Flags().StringSliceVar(&c.Join, "join", nil, "listen addresses of the cluster's nodes")
-	cmd.Flags().DurationVar(&c.StoreDeadAfter, "store-dead-after", 0, "how long a node may be gone before its replicas are replaced")
+	cmd.Flags().DurationVar(&c.StoreDeadAfter, "store-dead-after", lifecycle.DefaultDeadAfter, "how long a node may be gone before its replicas are replaced")
 	return cmd
 }
 
