@@ -84,9 +84,34 @@ func (e *Env) alterOther(s *ast.AlterTableStmt) error {
 		if err != nil {
 			return err
 		}
+		if err := mustBe(d, s.Objtype); err != nil {
+			return err
+		}
 		if err := e.setOwner(d, c.Newowner); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// mustBe fails if a statement for one kind of relations names another. TABLE stands
+// for all of them.
+func mustBe(d catalog.Descriptor, kind ast.ObjectType) error {
+	v, isView := d.(*catalog.View)
+	t, isTable := d.(*catalog.Table)
+	is := true
+	switch {
+	case isTable && t.Virtual:
+		return types.Errorf(types.CodeInsufficientPrivilege, "permission denied: \"%s\" is a system catalog", t.Name)
+	case kind == ast.OBJECT_SEQUENCE:
+		is = d.Kind() == catalog.KindSequence
+	case kind == ast.OBJECT_VIEW:
+		is = isView && v.Materials == 0
+	case kind == ast.OBJECT_MATVIEW:
+		is = isView && v.Materials != 0
+	}
+	if !is {
+		return types.Errorf(types.CodeWrongObjectType, "\"%s\" is not a %s", d.Head().Name, strings.ToLower(objectName(kind)))
 	}
 	return nil
 }

@@ -57,25 +57,12 @@ func (e *Env) schemaElements(schema string, owner types.OID, elts []ast.Node) er
 	in.User, in.SearchPath = owner, append([]string{schema}, e.SearchPath...)
 	var groups [5][]ast.Node
 	for _, n := range elts {
-		var name *ast.RangeVar
-		group := 0
-		switch x := n.(type) {
-		case *ast.CreateSeqStmt:
-			name = x.Sequence
-		case *ast.CreateStmt:
-			name, group = x.Relation, 1
-		case *ast.ViewStmt:
-			name, group = x.View, 2
-		case *ast.IndexStmt:
-			name, group = x.Relation, 3
-		case *ast.GrantStmt:
-			group = 4
-		}
-		if _, f := runner(n); f == nil || name == nil && group != 4 {
+		n, name, group := schemaElement(n)
+		if _, f := runner(n); f == nil || group < 0 {
 			return types.Errorf(types.CodeFeatureNotSupported, "this statement within CREATE SCHEMA is not supported")
 		}
 		if name != nil && name.Schemaname != "" && name.Schemaname != schema {
-			return types.Errorf("42P15", "CREATE specifies a schema (%s) different from the one being created (%s)", name.Schemaname, schema)
+			return types.Errorf(types.CodeInvalidSchemaDefinition, "CREATE specifies a schema (%s) different from the one being created (%s)", name.Schemaname, schema)
 		}
 		if name != nil {
 			name.Schemaname = schema
@@ -92,6 +79,34 @@ func (e *Env) schemaElements(schema string, owner types.OID, elts []ast.Node) er
 	}
 	e.lastOID, e.endOID = in.lastOID, in.endOID
 	return nil
+}
+
+// schemaElement returns a copy of a statement within CREATE SCHEMA, what it names
+// there and when its turn is; group is negative for one that cannot be there. The
+// statement itself may be prepared, and the schema be another the next time.
+func schemaElement(n ast.Node) (copied ast.Node, name *ast.RangeVar, group int) {
+	var rv ast.RangeVar
+	switch x := n.(type) {
+	case *ast.CreateSeqStmt:
+		c := *x
+		rv, c.Sequence = *x.Sequence, &rv
+		return &c, &rv, 0
+	case *ast.CreateStmt:
+		c := *x
+		rv, c.Relation = *x.Relation, &rv
+		return &c, &rv, 1
+	case *ast.ViewStmt:
+		c := *x
+		rv, c.View = *x.View, &rv
+		return &c, &rv, 2
+	case *ast.IndexStmt:
+		c := *x
+		rv, c.Relation = *x.Relation, &rv
+		return &c, &rv, 3
+	case *ast.GrantStmt:
+		return x, nil, 4
+	}
+	return n, nil, -1
 }
 
 func (e *Env) createDatabase(s *ast.CreatedbStmt) error {

@@ -2,6 +2,7 @@ package schemachange
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/pamirdb/pamir/sql/ast"
 	"github.com/pamirdb/pamir/sql/catalog"
@@ -112,8 +113,8 @@ func (e *Env) renameRelation(s *ast.RenameStmt) error {
 	}
 	t, isTable := d.(*catalog.Table)
 	if !isTable || t.ID == oid {
-		if isTable && t.Virtual {
-			return types.Errorf(types.CodeInsufficientPrivilege, "permission denied: \"%s\" is a system catalog", n.Name)
+		if err := mustBe(d, s.RenameType); err != nil {
+			return err
 		}
 		return renameTo(e, d, s.Newname)
 	}
@@ -146,6 +147,9 @@ func (e *Env) renamePart(s *ast.RenameStmt) error {
 		return err
 	}
 	if v, ok := d.(*catalog.View); ok && s.RenameType == ast.OBJECT_COLUMN {
+		if err := e.mustOwn(&v.Header, v.Kind().String()); err != nil {
+			return err
+		}
 		if v, err = clone(v); err != nil {
 			return err
 		}
@@ -322,6 +326,11 @@ func (e *Env) alterSchema(s *ast.AlterObjectSchemaStmt) error {
 	if err != nil {
 		return err
 	}
+	if s.Relation != nil {
+		if err := mustBe(d, s.ObjectType); err != nil {
+			return err
+		}
+	}
 	if err := e.mustOwn(d.Head(), d.Kind().String()); err != nil {
 		return err
 	}
@@ -336,6 +345,11 @@ func (e *Env) alterSchema(s *ast.AlterObjectSchemaStmt) error {
 	}
 	if sc.ID == d.Head().Schema {
 		return nil
+	}
+	for _, oid := range []types.OID{sc.ID, d.Head().Schema} {
+		if strings.HasPrefix(e.schemaName(oid), catalog.TempPrefix) {
+			return types.Errorf(types.CodeFeatureNotSupported, "cannot move objects into or out of temporary schemas")
+		}
 	}
 	return e.moveTo(sc, d)
 }

@@ -70,3 +70,27 @@ func TestSchemaForAnother(t *testing.T) {
 	h.expect("CREATE SCHEMA AUTHORIZATION a", "CREATE SCHEMA")
 	h.expect("SELECT * FROM t", "ERROR 42501: permission denied for table t")
 }
+
+// A prepared CREATE SCHEMA with something in it makes it in the schema of whoever
+// executes it.
+func TestPreparedSchema(t *testing.T) {
+	h := newHarness(t, kvtest.Options{})
+	h.expect("CREATE ROLE a; CREATE ROLE b; GRANT CREATE ON DATABASE defaultdb TO a, b", "CREATE ROLE\nCREATE ROLE\nGRANT")
+	ctx := context.Background()
+	if err := h.s.Prepare(ctx, "p", "CREATE SCHEMA AUTHORIZATION CURRENT_USER CREATE TABLE t (a int)", nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, role := range []string{"a", "b"} {
+		h.expect("SET ROLE "+role, "SET")
+		if err := h.s.Bind(ctx, "", "p", nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.s.Execute(ctx, "", 0, &textWriter{}); err != nil {
+			t.Errorf("%s: %v", role, err)
+		}
+		if err := h.s.Sync(ctx); err != nil {
+			t.Fatal(err)
+		}
+		h.expect("SELECT count(*) FROM "+role+".t", "0\nSELECT 1")
+	}
+}
