@@ -18,6 +18,7 @@ const (
 	opPut         = 0
 	opDelete      = 1
 	opDeleteRange = 2
+	opPutFresh    = 3
 )
 
 // Encode appends the form in which effects are replicated.
@@ -39,7 +40,11 @@ func (e *Effects) Encode(b []byte) []byte {
 		case op.Delete:
 			b = appendBytes(append(b, opDelete), op.Key)
 		default:
-			b = appendBytes(appendBytes(append(b, opPut), op.Key), op.Value)
+			kind := byte(opPut)
+			if op.Fresh {
+				kind = opPutFresh
+			}
+			b = appendBytes(appendBytes(append(b, kind), op.Key), op.Value)
 		}
 	}
 	return b
@@ -81,8 +86,8 @@ func DecodeEffects(b []byte) (*Effects, error) {
 		op.Key = r.bytes()
 		switch {
 		case kind == nil:
-		case kind[0] == opPut:
-			op.Value = r.bytes()
+		case kind[0] == opPut, kind[0] == opPutFresh:
+			op.Value, op.Fresh = r.bytes(), kind[0] == opPutFresh
 		case kind[0] == opDelete:
 			op.Delete = true
 		case kind[0] == opDeleteRange:
@@ -159,6 +164,8 @@ func ApplyEffects(b *engine.Batch, space keys.SpaceID, e *Effects) {
 			b.DeleteRange(key(op.Key), key(op.End))
 		case op.Delete:
 			b.Delete(key(op.Key))
+		case op.Fresh:
+			b.PutFresh(key(op.Key), op.Value)
 		default:
 			b.Put(key(op.Key), op.Value)
 		}

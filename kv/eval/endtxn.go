@@ -45,7 +45,7 @@ func (ev *evaluation) endTxn(r *api.Request) error {
 		ev.releaseLater(ev.txn.ID, nil, nil)
 		return nil
 	}
-	return ev.commitByRecord(r)
+	return ev.commitByRecord(r, rec == nil)
 }
 
 // isUnknown reports whether the transaction has locked and laid nothing before
@@ -109,18 +109,19 @@ func (ev *evaluation) commitAgain(rec *api.TxnRecord) error {
 	return nil
 }
 
-// commitByRecord writes a record: the transaction has writes elsewhere.
-func (ev *evaluation) commitByRecord(r *api.Request) error {
+// commitByRecord writes a record, perhaps its first: the transaction has writes
+// elsewhere.
+func (ev *evaluation) commitByRecord(r *api.Request, fresh bool) error {
 	rec := ev.newRecord(api.Committed)
 	rec.Locks, rec.Ignored = r.Txn.Locks, r.Txn.Ignored
 	if len(r.Txn.InFlight) > 0 {
 		ev.putIntents()
 		rec.Status, rec.InFlight = api.Staging, r.Txn.InFlight
-		ev.changes.PutRecord(rec)
+		ev.changes.PutRecord(rec, fresh)
 		return nil
 	}
 	ev.putVersions(ev.writeTS)
-	ev.changes.PutRecord(rec)
+	ev.changes.PutRecord(rec, fresh)
 	if err := ev.resolveLocal(r, api.Committed); err != nil {
 		return err
 	}
@@ -151,7 +152,7 @@ func (ev *evaluation) abort(r *api.Request, rec *api.TxnRecord) error {
 	case !here && !(ev.ba.NoIntents && rec == nil):
 		n := ev.newRecord(api.Aborted)
 		n.Locks = r.Txn.Locks
-		ev.changes.PutRecord(n)
+		ev.changes.PutRecord(n, rec == nil)
 	}
 	if err := ev.resolveLocal(r, api.Aborted); err != nil {
 		return err

@@ -42,7 +42,8 @@ func (ev *evaluation) heartbeat(r *api.Request, resp *api.Response) error {
 	if err != nil {
 		return err
 	}
-	if rec == nil {
+	fresh := rec == nil
+	if fresh {
 		rec = ev.newRecord(api.Pending)
 		rec.Anchor = anchor
 	} else {
@@ -56,7 +57,7 @@ func (ev *evaluation) heartbeat(r *api.Request, resp *api.Response) error {
 	}
 	if rec.Status == api.Pending || rec.Status == api.Staging {
 		rec.LastHeartbeat = ev.resp.Now
-		ev.changes.PutRecord(rec)
+		ev.changes.PutRecord(rec, fresh)
 	}
 	resp.Txn = rec
 	return nil
@@ -75,7 +76,8 @@ func (ev *evaluation) push(r *api.Request, resp *api.Response) error {
 	}
 	now := ev.resp.Now
 	last := a.PusheeSeen
-	if rec == nil {
+	fresh := rec == nil
+	if fresh {
 		last = last.Forward(p.StartTS)
 		rec = &api.TxnRecord{TxnMeta: *p, Status: api.Pending, LastHeartbeat: last}
 	} else {
@@ -90,7 +92,7 @@ func (ev *evaluation) push(r *api.Request, resp *api.Response) error {
 	if expired(last, now, txnExpiry) {
 		rec.Status = api.Aborted
 		rec.LastHeartbeat = now
-		ev.changes.PutRecord(rec)
+		ev.changes.PutRecord(rec, fresh)
 		return nil
 	}
 	if !a.PushAbort {
@@ -151,7 +153,7 @@ func (ev *evaluation) recoverTxn(r *api.Request, resp *api.Response) error {
 		// Not staged, or finished and forgotten, in which case nothing is left that
 		// the tombstone could mislead. It keeps the record from coming late.
 		rec = &api.TxnRecord{TxnMeta: *p, Status: api.Aborted, LastHeartbeat: ev.resp.Now}
-		ev.changes.PutRecord(rec)
+		ev.changes.PutRecord(rec, true)
 		resp.Txn = rec
 		return nil
 	}
@@ -167,7 +169,7 @@ func (ev *evaluation) recoverTxn(r *api.Request, resp *api.Response) error {
 	}
 	rec.InFlight = nil
 	rec.LastHeartbeat = ev.resp.Now
-	ev.changes.PutRecord(rec)
+	ev.changes.PutRecord(rec, false)
 	return nil
 }
 

@@ -213,6 +213,8 @@ type Head struct {
 	// settles is what the key holds if the state above already counts an intent
 	// as the version that it is bound to become.
 	settles *Head
+	// read: it is what GetHead found, not what somebody knows without a look.
+	read bool
 }
 
 // Settle returns the state in which the intent of a transaction that committed
@@ -238,7 +240,7 @@ func (h *Head) Base() hlc.Timestamp {
 
 // GetHead reads the newest state of a key.
 func GetHead(r engine.Reader, sc *Scratch, s keys.SpaceID, key []byte) (Head, error) {
-	var h Head
+	h := Head{read: true}
 	sc.set(s, key)
 	k, raw, ok := r.Newest(sc.at(hlc.MaxTimestamp), sc.upper)
 	if !ok {

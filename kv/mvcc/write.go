@@ -9,10 +9,10 @@ import (
 )
 
 // Op is a change of the replicated state. Its keys lack the space's name; see
-// keys.EngineSuffix.
+// keys.EngineSuffix. Fresh says that a value's key is not there.
 type Op struct {
 	Key, Value, End []byte
-	Delete          bool
+	Delete, Fresh   bool
 }
 
 // Changes collects operations and what they do to the range's size: Bytes counts
@@ -94,7 +94,7 @@ func (c *Changes) PutIntent(key []byte, in *Intent, head *Head) {
 	c.settle(key, head)
 	k := c.versionKey(key, hlc.MaxTimestamp)
 	v := in.Encode(nil)
-	c.Ops = append(c.Ops, Op{Key: k, Value: v})
+	c.Ops = append(c.Ops, Op{Key: k, Value: v, Fresh: head.read && head.Intent == nil})
 	c.Bytes += int64(len(k)+len(v)) - head.IntentBytes
 }
 
@@ -149,10 +149,10 @@ func (c *Changes) Resolve(key []byte, head *Head, r *Resolution) bool {
 	return true
 }
 
-// PutRecord writes a transaction record.
-func (c *Changes) PutRecord(rec *api.TxnRecord) {
+// PutRecord writes a transaction record. Fresh says that there is none.
+func (c *Changes) PutRecord(rec *api.TxnRecord, fresh bool) {
 	k := AppendRecordKey(nil, 0, rec.Anchor, rec.ID)
-	c.Ops = append(c.Ops, Op{Key: keys.EngineSuffix(k), Value: EncodeRecord(nil, rec)})
+	c.Ops = append(c.Ops, Op{Key: keys.EngineSuffix(k), Value: EncodeRecord(nil, rec), Fresh: fresh})
 }
 
 // DeleteRecord removes a transaction record.

@@ -85,10 +85,10 @@ type Stats struct {
 }
 
 // Op is one change of a batch: a put, or a deletion if Delete is set. A range
-// deletion has End set.
+// deletion has End set. Fresh says that a put's key is not there.
 type Op struct {
 	Key, Value, End []byte
-	Delete          bool
+	Delete, Fresh   bool
 }
 
 // Batch is an ordered list of changes; the last one to a key wins. It keeps
@@ -101,6 +101,13 @@ type Batch struct {
 // Put sets key to value.
 func (b *Batch) Put(key, value []byte) {
 	b.ops = append(b.ops, Op{Key: key, Value: value})
+	b.bytes += len(key) + len(value)
+}
+
+// PutFresh is Put for a key that is not there. If it is deleted again before it
+// is flushed, nothing of it reaches the file.
+func (b *Batch) PutFresh(key, value []byte) {
+	b.ops = append(b.ops, Op{Key: key, Value: value, Fresh: true})
 	b.bytes += len(key) + len(value)
 }
 

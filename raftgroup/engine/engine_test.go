@@ -100,6 +100,19 @@ func randomBatch(r *rand.Rand, step int) *Batch {
 	return b
 }
 
+// sayFresh makes some puts of keys that are not there say so.
+func (m model) sayFresh(b *Batch, r *rand.Rand) *Batch {
+	now := m.clone()
+	for i := range b.ops {
+		op := &b.ops[i]
+		if _, there := now[string(op.Key)]; !there && !op.Delete {
+			op.Fresh = r.Intn(4) > 0
+		}
+		now.apply(&Batch{ops: b.ops[i : i+1]})
+	}
+	return b
+}
+
 func checkReader(t *testing.T, name string, rd Reader, m model, r *rand.Rand) {
 	t.Helper()
 	for i := 0; i < 20; i++ {
@@ -167,7 +180,7 @@ func TestEnginesAgreeWithModel(t *testing.T) {
 	defer func() { mustClose(t, file) }()
 	m := model{}
 	for step := 0; step < 1500; step++ {
-		b := randomBatch(r, step)
+		b := m.sayFresh(randomBatch(r, step), r)
 		file.Write(b)
 		mem.Write(b)
 		m.apply(b)
@@ -206,7 +219,7 @@ func freezeOnly(t *testing.T, e, twin Engine, m model, r *rand.Rand) {
 	}
 	for i := 0; i < 5; i++ {
 		v, old := e.View(), m.clone()
-		b := randomBatch(r, i)
+		b := m.sayFresh(randomBatch(r, i), r)
 		e.Write(b)
 		twin.Write(b)
 		m.apply(b)
@@ -625,7 +638,7 @@ func TestNewest(t *testing.T) {
 					switch n := next[row]; {
 					case r.Intn(3) > 0:
 						next[row]++
-						b.Put(at(row, n), fmt.Appendf(nil, "v%d", step))
+						b.PutFresh(at(row, n), fmt.Appendf(nil, "v%d", step))
 					case r.Intn(20) == 0:
 						b.DeleteRange(at(row, n), at(row+1, 999_999))
 					case n > 0:

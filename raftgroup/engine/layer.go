@@ -14,7 +14,7 @@ const MaxKeyBytes = 32 << 10
 // itemOverhead approximates what an overlay entry costs beyond its bytes, and
 // spanKeys what a range deletion counts in keys.
 const (
-	itemOverhead = 112
+	itemOverhead = 120
 	spanKeys     = 64
 )
 
@@ -24,6 +24,8 @@ const (
 type item struct {
 	first, second uint64
 	key, value    []byte
+	// fresh: below the layer there is no such key.
+	fresh bool
 }
 
 const itemHead = 16
@@ -124,24 +126,41 @@ func (l *layer) apply(op *Op, hint *btree.PathHint) {
 			l.bytes -= itemBytes(old)
 		}
 	case op.Delete:
-		l.set(op.Key, nil, hint)
+		l.delete(op.Key, hint)
 	case op.Value == nil:
-		l.set(op.Key, noBytes, hint)
+		l.set(op.Key, noBytes, op.Fresh, hint)
 	default:
-		l.set(op.Key, op.Value, hint)
+		l.set(op.Key, op.Value, op.Fresh, hint)
 	}
 }
 
 func itemBytes(it item) int64 { return int64(len(it.key) + len(it.value) + itemOverhead) }
 
-func (l *layer) set(key, value []byte, hint *btree.PathHint) {
+// set puts a value, or a tombstone. Whether there is such a key below the layer is
+// what the entry that was there first knows.
+func (l *layer) set(key, value []byte, fresh bool, hint *btree.PathHint) {
 	it := at(key)
-	it.value = value
+	it.value, it.fresh = value, fresh
 	old, replaced := l.tree.SetHint(it, hint)
 	l.bytes += itemBytes(it)
-	if replaced {
-		l.bytes -= itemBytes(old)
+	if !replaced {
+		return
 	}
+	l.bytes -= itemBytes(old)
+	if old.fresh != fresh {
+		it.fresh = old.fresh
+		l.tree.SetHint(it, hint)
+	}
+}
+
+// delete leaves a tombstone where there may be such a key below the layer.
+func (l *layer) delete(key []byte, hint *btree.PathHint) {
+	if it, ok := l.tree.GetHint(at(key), hint); ok && it.fresh {
+		l.tree.DeleteHint(it, hint)
+		l.bytes -= itemBytes(it)
+		return
+	}
+	l.set(key, nil, false, hint)
 }
 
 func (l *layer) deleteRange(start, end []byte) {

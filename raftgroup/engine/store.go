@@ -82,6 +82,9 @@ func (s *store) Write(b *Batch) Seq {
 	s.mu.Lock()
 	l := s.pic.active
 	for i := range b.ops {
+		if invariants && b.ops[i].Fresh {
+			s.assertFresh(b.ops[i].Key)
+		}
 		l.apply(&b.ops[i], &hint)
 	}
 	s.written++
@@ -222,6 +225,18 @@ func (s *store) assertNewest(lower []byte, it *item) {
 			panic(fmt.Sprintf("engine: %x was taken for the newest, but %x is there", it.key, k))
 		}
 		lower = after(k)
+	}
+}
+
+// assertFresh panics when a key is there. The caller holds mu.
+func (s *store) assertFresh(key []byte) {
+	it, ok := s.pic.active.tree.Get(at(key))
+	there := it.value != nil
+	if !ok {
+		_, _, there = s.pic.getBelow(key)
+	}
+	if there {
+		panic(fmt.Sprintf("engine: fresh key %x is there", key))
 	}
 }
 
