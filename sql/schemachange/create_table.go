@@ -27,6 +27,8 @@ type tableMaker struct {
 	fks []pendingFK
 	// generated are bound when all columns are there.
 	generated []pendingGenerated
+	// indexes are those that LIKE copies, made when all columns are there.
+	indexes []*ast.IndexStmt
 	// primary is the key that ADD COLUMN asks for, made when the column is there.
 	primary *ast.Constraint
 }
@@ -139,6 +141,13 @@ func (m *tableMaker) elements(elts []ast.Node) error {
 		if err := m.constraint(c, nil); err != nil {
 			return err
 		}
+	}
+	for _, n := range m.indexes {
+		x, err := m.index(n)
+		if err != nil {
+			return err
+		}
+		m.t.Indexes = append(m.t.Indexes, *x)
 	}
 	return nil
 }
@@ -452,78 +461,143 @@ func (m *tableMaker) serial(c *catalog.Column, typ types.OID, options []ast.Node
 	return nil
 }
 
-// like copies another table's columns and what INCLUDING names.
+// What LIKE copies besides names and types.
+const (
+	likeComments    = 1 << 0
+	likeConstraints = 1 << 2
+	likeDefaults    = 1 << 3
+	likeGenerated   = 1 << 4
+	likeIdentity    = 1 << 5
+	likeIndexes     = 1 << 6
+)
+
+// like copies another relation's columns and what INCLUDING names.
 func (m *tableMaker) like(l *ast.TableLikeClause) error {
 	d, err := m.relation(rangeName(l.Relation), l.Relation.Location)
 	if err != nil {
 		return err
 	}
-	const (
-		defaults  = 1 << 3
-		generated = 1 << 4
-		identity  = 1 << 5
-		comments  = 1 << 0
-		checks    = 1 << 2
-		indexes   = 1 << 6
-	)
-	src, ok := d.(*catalog.Table)
-	if !ok {
-		return types.Errorf(types.CodeWrongObjectType, "\"%s\" is not a table", l.Relation.Relname)
+	src, isTable := d.(*catalog.Table)
+	v, isView := d.(*catalog.View)
+	switch {
+	case isView:
+		src = &catalog.Table{Header: v.Header, Columns: v.Columns}
+	case !isTable:
+		return types.Errorf(types.CodeWrongObjectType, "relation \"%s\" is invalid in LIKE clause", l.Relation.Relname).
+			WithDetail("This operation is not supported for %ss.", d.Kind()).At(position(l.Relation.Location))
 	}
-	if err := m.mayOn(src, 'r'); err != nil {
+	if err := m.mayOn(d, 'r'); err != nil {
 		return err
 	}
-	for _, c := range src.Columns {
-		if c.Hidden || !c.State.Readable() {
-			continue
-		}
-		if _, dup := m.t.ColumnByName(c.Name); dup {
-			return types.Errorf(types.CodeDuplicateColumn, "column \"%s\" specified more than once", c.Name)
-		}
-		n := catalog.Column{ID: m.t.NextColumn, Name: c.Name, Type: c.Type, NotNull: c.NotNull, Collation: c.Collation}
-		if l.Options&defaults != 0 && c.Identity == catalog.NoIdentity {
-			n.Default = c.Default
-		}
-		if l.Options&comments != 0 {
-			n.Comment = c.Comment
-		}
-		m.t.NextColumn++
-		m.t.Columns = append(m.t.Columns, n)
-		at := len(m.t.Columns) - 1
-		if c.Identity != catalog.NoIdentity && l.Options&identity != 0 {
-			m.t.Columns[at].Identity = c.Identity
-			if err := m.serial(&m.t.Columns[at], c.Type.OID, nil, true); err != nil {
+	for i := range src.Columns {
+		if c := &src.Columns[i]; !c.Hidden && c.State.Readable() {
+			if err := m.likeColumn(src, c, l.Options); err != nil {
 				return err
 			}
-		}
-		if c.Generated != nil && l.Options&generated != 0 {
-			// It may read columns that come later.
-			n, err := parse.ParseExpr(pgcatalog.ExprText(m.resolver(), src, c.Generated))
-			if err != nil {
-				return err
-			}
-			m.generated = append(m.generated, pendingGenerated{at, &ast.Constraint{Contype: ast.CONSTR_GENERATED, RawExpr: n}})
 		}
 	}
-	for _, c := range src.Constraints {
-		if l.Options&checks != 0 && c.Kind == catalog.CheckConstraint {
-			if n, err := parse.ParseExpr(pgcatalog.ExprText(m.resolver(), src, c.Check)); err != nil {
-				return err
-			} else if err := m.constraint(&ast.Constraint{Contype: ast.CONSTR_CHECK, Conname: c.Name, RawExpr: n}, nil); err != nil {
-				return err
-			}
+	for i := range src.Constraints {
+		if err := m.likeConstraint(src, &src.Constraints[i], l.Options); err != nil {
+			return err
 		}
-		if l.Options&indexes != 0 && (c.Kind == catalog.PrimaryKey || c.Kind == catalog.UniqueConstraint) {
-			kind := map[catalog.ConstraintKind]ast.ConstrType{catalog.PrimaryKey: ast.CONSTR_PRIMARY, catalog.UniqueConstraint: ast.CONSTR_UNIQUE}[c.Kind]
-			con := &ast.Constraint{Contype: kind}
-			for _, id := range c.Columns {
-				sc, _ := src.Column(id)
-				con.Keys = append(con.Keys, &ast.String{Sval: sc.Name})
-			}
-			if err := m.constraint(con, nil); err != nil {
-				return err
-			}
+	}
+	if l.Options&likeIndexes != 0 {
+		return m.likePlainIndexes(src)
+	}
+	return nil
+}
+
+func (m *tableMaker) likeColumn(src *catalog.Table, c *catalog.Column, options uint32) error {
+	if _, dup := m.t.ColumnByName(c.Name); dup {
+		return types.Errorf(types.CodeDuplicateColumn, "column \"%s\" specified more than once", c.Name)
+	}
+	n := catalog.Column{ID: m.t.NextColumn, Name: c.Name, Type: c.Type, NotNull: c.NotNull, Collation: c.Collation}
+	if options&likeDefaults != 0 && c.Identity == catalog.NoIdentity {
+		n.Default = c.Default
+	}
+	if options&likeComments != 0 {
+		n.Comment = c.Comment
+	}
+	m.t.NextColumn++
+	m.t.Columns = append(m.t.Columns, n)
+	at := len(m.t.Columns) - 1
+	if c.Identity != catalog.NoIdentity && options&likeIdentity != 0 {
+		m.t.Columns[at].Identity = c.Identity
+		if err := m.serial(&m.t.Columns[at], c.Type.OID, nil, true); err != nil {
+			return err
 		}
+		m.likeSequence(c.Sequence)
+	}
+	if c.Generated != nil && options&likeGenerated != 0 {
+		// It may read columns that come later.
+		n, err := parse.ParseExpr(pgcatalog.ExprText(m.resolver(), src, c.Generated))
+		if err != nil {
+			return err
+		}
+		m.generated = append(m.generated, pendingGenerated{at, &ast.Constraint{Contype: ast.CONSTR_GENERATED, RawExpr: n}})
+	}
+	return nil
+}
+
+// likeSequence gives the sequence that was made last the options of another.
+func (m *tableMaker) likeSequence(of types.OID) {
+	d, _ := m.Change.Snapshot().ByOID(of)
+	from, ok := d.(*catalog.Sequence)
+	if to, isSequence := m.put[len(m.put)-1].(*catalog.Sequence); ok && isSequence {
+		to.Start, to.Increment, to.Min, to.Max, to.Cache, to.Cycle = from.Start, from.Increment, from.Min, from.Max, from.Cache, from.Cycle
+	}
+}
+
+func (m *tableMaker) likeConstraint(src *catalog.Table, c *catalog.Constraint, options uint32) error {
+	switch {
+	case options&likeConstraints != 0 && c.Kind == catalog.CheckConstraint:
+		n, err := parse.ParseExpr(pgcatalog.ExprText(m.resolver(), src, c.Check))
+		if err != nil {
+			return err
+		}
+		return m.constraint(&ast.Constraint{Contype: ast.CONSTR_CHECK, Conname: c.Name, RawExpr: n}, nil)
+	case options&likeIndexes != 0 && (c.Kind == catalog.PrimaryKey || c.Kind == catalog.UniqueConstraint):
+		con := &ast.Constraint{Contype: ast.CONSTR_PRIMARY, Keys: columnNames(src, c.Columns), Deferrable: c.Deferrable, Initdeferred: c.InitiallyDeferred}
+		if c.Kind == catalog.UniqueConstraint {
+			con.Contype = ast.CONSTR_UNIQUE
+		}
+		if x, ok := src.Index(c.Index); ok {
+			con.Including, con.NullsNotDistinct = columnNames(src, x.Include), x.NullsNotDistinct
+		}
+		return m.constraint(con, nil)
+	}
+	return nil
+}
+
+func columnNames(t *catalog.Table, ids []catalog.ColumnID) []ast.Node {
+	var out []ast.Node
+	for _, id := range ids {
+		c, _ := t.Column(id)
+		out = append(out, &ast.String{Sval: c.Name})
+	}
+	return out
+}
+
+// likePlainIndexes keeps the indexes that no constraint has, to be made when all
+// columns are there.
+func (m *tableMaker) likePlainIndexes(src *catalog.Table) error {
+	for i := range src.Indexes {
+		x := &src.Indexes[i]
+		ofConstraint := slices.ContainsFunc(src.Constraints, func(c catalog.Constraint) bool { return c.Index == x.OID && c.Kind != catalog.ForeignKey })
+		if ofConstraint || !x.State.Readable() || x.OID == src.Primary {
+			continue
+		}
+		def, _ := pgcatalog.IndexDef(m.resolver(), x.OID, 0, false)
+		st, _, err := parse.ParseOne(def)
+		if err != nil {
+			return err
+		}
+		n, ok := st.Node.(*ast.IndexStmt)
+		if !ok {
+			return types.Errorf(types.CodeInternal, "no definition of index \"%s\"", x.Name)
+		}
+		n.Idxname = ""
+		m.indexes = append(m.indexes, n)
 	}
 	return nil
 }

@@ -145,12 +145,12 @@ func (e *Env) may(o interface {
 	return e.role().Super || o.HasPrivilege(e.roles(), privilege)
 }
 
-// mayOn fails unless the user has a privilege on a table.
-func (e *Env) mayOn(t *catalog.Table, privilege byte) error {
-	if t.Virtual && privilege == 'r' || e.may(t, privilege) {
+// mayOn fails unless the user has a privilege on a relation.
+func (e *Env) mayOn(d catalog.Descriptor, privilege byte) error {
+	if t, ok := d.(*catalog.Table); ok && t.Virtual && privilege == 'r' || e.may(d.Head(), privilege) {
 		return nil
 	}
-	return types.Errorf(types.CodeInsufficientPrivilege, "permission denied for table %s", t.Name)
+	return types.Errorf(types.CodeInsufficientPrivilege, "permission denied for %s %s", d.Kind(), d.Head().Name)
 }
 
 // relation finds a table, view or sequence (not an index).
