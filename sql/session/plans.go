@@ -64,6 +64,7 @@ func (s *Session) planKey(b []byte) []byte {
 func (s *Session) follow() {
 	if s.set.Version() != s.prefixAt {
 		s.identify()
+		s.pathSetting, _ = s.set.Get("search_path")
 		s.prefix, s.resolver, s.prefixAt = nil, nil, s.set.Version()
 	}
 }
@@ -151,7 +152,7 @@ func (s *Session) planOnce(ctx context.Context, n ast.Node, o opt.Options) (*pla
 // current reports whether a plan may be used now: in the transaction, or in the
 // next one.
 func (s *Session) current(e *planEntry) bool {
-	if s.follow(); e.role != s.user {
+	if s.follow(); e.role != s.user || e.path != s.pathSetting {
 		return false
 	}
 	snap := s.srv.store.Snapshot()
@@ -191,7 +192,7 @@ func (s *Session) keep(e *planEntry) *sessionPlan {
 // newEntry wraps a plan; one that may be shared goes into the caches.
 func (s *Session) newEntry(key []byte, p *plan.Plan, negated []bool, sql string) *sessionPlan {
 	e := &planEntry{plan: p, negated: negated, stats: s.srv.stats.Find(parse.Normalize(sql), s.database.Name), gen: s.t.use.Snapshot().Generation(),
-		epoch: s.srv.store.StatsEpoch(), role: s.user}
+		epoch: s.srv.store.StatsEpoch(), role: s.user, path: s.pathSetting}
 	if key == nil || p.Flags.Uncacheable || s.t.change != nil {
 		return &sessionPlan{planEntry: e}
 	}

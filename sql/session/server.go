@@ -151,6 +151,7 @@ type planEntry struct {
 	gen     uint64
 	epoch   uint64
 	role    types.OID // it may do what the plan does
+	path    string    // search_path, which says what names in it stand for
 }
 
 // maxPlans bounds the shared plan cache; a full one is dropped.

@@ -51,13 +51,15 @@ type Session struct {
 	schema   string // where the resolver creates
 	prefix   []byte // of plan keys, as of prefixAt
 	prefixAt uint64
-	plans    map[string]*sessionPlan
-	stmts    map[string]*prepared
-	portals  map[string]*portal
-	main     runner // of the simple protocol and the unnamed portal
-	unnamed  portal
-	lastSeq  types.OID
-	currvals map[types.OID]int64
+	// pathSetting is search_path as it is set, as of prefixAt.
+	pathSetting string
+	plans       map[string]*sessionPlan
+	stmts       map[string]*prepared
+	portals     map[string]*portal
+	main        runner // of the simple protocol and the unnamed portal
+	unnamed     portal
+	lastSeq     types.OID
+	currvals    map[types.OID]int64
 
 	keyBuf  []byte
 	keyPart func(*catalog.Table, *catalog.IndexColumn) string
