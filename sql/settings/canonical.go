@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,7 +132,10 @@ func (d *Var) number(value string) (string, error) {
 		if f, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err == nil && d.Unit == "" {
 			return strconv.FormatFloat(f, 'g', -1, 64), nil
 		}
-		return "", d.bad(value)
+		return "", d.noNumber(value)
+	}
+	if n < math.MinInt32 || n > math.MaxInt32 {
+		return "", d.bad(value).WithHint("Value exceeds integer range.")
 	}
 	if (d.Min != 0 || d.Max != 0) && (n < d.Min || n > d.Max) {
 		unit := ""
@@ -143,61 +147,68 @@ func (d *Var) number(value string) (string, error) {
 	return printUnits(n, d.Unit), nil
 }
 
-var timeUnits = []struct {
-	name string
-	ms   int64
-}{{"d", 86_400_000}, {"h", 3_600_000}, {"min", 60_000}, {"s", 1000}, {"ms", 1}}
+// noNumber is the error of a value that is no number, or has no unit that it may be
+// given in.
+func (d *Var) noNumber(value string) error {
+	of := units[d.Unit]
+	if len(of) == 0 || strings.IndexAny(strings.TrimLeft(value, " +-."), "0123456789") != 0 {
+		return d.bad(value)
+	}
+	var names []string
+	for _, u := range slices.Backward(of) {
+		names = append(names, `"`+u.name+`"`)
+	}
+	last := len(names) - 1
+	return d.bad(value).WithHint("Valid units for this parameter are %s, and %s.", strings.Join(names[:last], ", "), names[last])
+}
 
-var sizeUnits = []struct {
+// unit is a unit that a value may be given in, and how many of the parameter's own
+// it is.
+type unit struct {
 	name string
-	kb   int64
-}{{"TB", 1 << 30}, {"GB", 1 << 20}, {"MB", 1 << 10}, {"kB", 1}}
+	size float64
+}
+
+// units are those that may be used, by the parameter's own, the largest first.
+var units = map[string][]unit{
+	"ms": {{"d", 86_400_000}, {"h", 3_600_000}, {"min", 60_000}, {"s", 1000}, {"ms", 1}, {"us", 0.001}},
+	"s":  {{"d", 86_400}, {"h", 3600}, {"min", 60}, {"s", 1}, {"ms", 0.001}, {"us", 0.000_001}},
+	"kB": {{"TB", 1 << 30}, {"GB", 1 << 20}, {"MB", 1 << 10}, {"kB", 1}, {"B", 1.0 / 1024}},
+}
 
 // parseUnits reads a number with an optional unit, in the parameter's own unit.
-func parseUnits(s, unit string) (int64, bool) {
+func parseUnits(s, own string) (int64, bool) {
 	s = strings.TrimSpace(s)
-	end := 0
-	for end < len(s) && (s[end] >= '0' && s[end] <= '9' || s[end] == '-' && end == 0 || s[end] == '+' && end == 0) {
-		end++
+	if own == "" {
+		n, err := strconv.ParseInt(s, 10, 64)
+		return n, err == nil
 	}
-	n, err := strconv.ParseInt(s[:end], 10, 64)
+	end := strings.LastIndexAny(s, ".0123456789") + 1
+	v, err := strconv.ParseFloat(s[:end], 64)
 	if err != nil {
 		return 0, false
 	}
-	suffix := strings.TrimSpace(s[end:])
-	if suffix == "" {
-		return n, true
-	}
-	if unit == "ms" {
-		for _, u := range timeUnits {
-			if suffix == u.name {
-				return n * u.ms, true
-			}
+	if suffix := strings.TrimSpace(s[end:]); suffix != "" {
+		of := units[own]
+		i := slices.IndexFunc(of, func(u unit) bool { return u.name == suffix })
+		if i < 0 {
+			return 0, false
+		}
+		isWhole := v == math.Trunc(v)
+		if v *= of[i].size; !isWhole && i+1 < len(of) {
+			v = math.RoundToEven(v/of[i+1].size) * of[i+1].size // whole ones of the next smaller unit
 		}
 	}
-	if unit == "kB" {
-		for _, u := range sizeUnits {
-			if suffix == u.name {
-				return n * u.kb, true
-			}
-		}
-	}
-	return 0, false
+	const limit = 1 << 62
+	return int64(max(-limit, min(limit, math.RoundToEven(v)))), true
 }
 
 // printUnits prints a number in the largest unit that divides it.
-func printUnits(n int64, unit string) string {
-	if n > 0 && unit == "ms" {
-		for _, u := range timeUnits {
-			if n%u.ms == 0 {
-				return fmt.Sprintf("%d%s", n/u.ms, u.name)
-			}
-		}
-	}
-	if n > 0 && unit == "kB" {
-		for _, u := range sizeUnits {
-			if n%u.kb == 0 {
-				return fmt.Sprintf("%d%s", n/u.kb, u.name)
+func printUnits(n int64, own string) string {
+	if n > 0 {
+		for _, u := range units[own] {
+			if u.size >= 1 && n%int64(u.size) == 0 {
+				return fmt.Sprintf("%d%s", n/int64(u.size), u.name)
 			}
 		}
 	}
