@@ -23,8 +23,8 @@ type Options struct {
 	// Trace asks for the result's Trace.
 	Trace bool
 	// Allow fails if a role lacks a privilege (by PostgreSQL's letter: r, a, w, d)
-	// on a relation; nil allows everything. The role is the owner of the view that
-	// names the relation, 0 for the session's own.
+	// on a relation, or U on a schema; nil allows everything. The role is the owner
+	// of the view that names the relation, 0 for the session's own.
 	Allow func(role types.OID, d catalog.Descriptor, privilege byte) error
 }
 

@@ -168,10 +168,10 @@ func (b *binder) relationOf(n *ast.RangeVar, ref *catalog.ViewRef) (catalog.Desc
 	return b.relation(n)
 }
 
-// relation resolves a name to a table, view or sequence.
 // databaseResolver is a Resolver that knows the session's database.
 type databaseResolver interface{ Database() *catalog.Database }
 
+// relation resolves a name to a table, view or sequence.
 func (b *binder) relation(n *ast.RangeVar) (catalog.Descriptor, error) {
 	name := catalog.Name{Database: n.Catalogname, Schema: n.Schemaname, Name: n.Relname}
 	d, ok := b.resolver.Relation(name)
@@ -181,8 +181,25 @@ func (b *binder) relation(n *ast.RangeVar) (catalog.Descriptor, error) {
 		}
 		return nil, types.Errorf(types.CodeUndefinedTable, "relation \"%s\" does not exist", name).At(position(n.Location))
 	}
+	if err := b.usable(d.Head().Schema, n); err != nil {
+		return nil, err
+	}
 	b.dependOn(d.Head())
 	return d, nil
+}
+
+// usable fails unless the session's role may name what is in a schema. What a view
+// names was found when it was made.
+func (b *binder) usable(schema types.OID, n *ast.RangeVar) error {
+	sc, ok := b.resolver.ByOID(schema)
+	if !ok || b.opts.Allow == nil || len(b.views) > 0 {
+		return nil
+	}
+	err := b.opts.Allow(0, sc, 'U')
+	if e, ok := err.(*types.Error); ok {
+		return e.At(position(n.Location))
+	}
+	return err
 }
 
 // tableSource scans a table; all its columns, the hidden ones too, are put out.

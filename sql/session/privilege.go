@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pamirdb/pamir/sql/catalog"
@@ -11,7 +12,7 @@ import (
 	"github.com/pamirdb/pamir/sql/types"
 )
 
-// allow fails unless the session's role has a privilege on a relation: as a
+// allow fails unless a role has a privilege on a relation or a schema: as a
 // superuser, as its owner, or by a grant to it, to a role it belongs to, or to
 // everybody. Privileges are PostgreSQL's letters. Plans are cached by role, and a
 // grant or revocation makes a new catalog generation, which ends them.
@@ -41,7 +42,8 @@ func (s *Session) holds(user types.OID, d catalog.Descriptor, privilege byte) bo
 			return privilege == 'r'
 		}
 	case *catalog.Schema:
-		if privilege == 'U' && (h.ID == catalog.PgCatalogOID || h.ID == catalog.InformationSchemaOID || h.ID == catalog.PamirInternalOID) {
+		isSystems := h.ID == catalog.PgCatalogOID || h.ID == catalog.InformationSchemaOID || h.ID == catalog.PamirInternalOID
+		if privilege == 'U' && (isSystems || strings.HasPrefix(h.Name, catalog.TempPrefix)) {
 			return true
 		}
 	case *catalog.Database:
