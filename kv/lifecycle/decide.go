@@ -27,12 +27,15 @@ type Picture struct {
 	Nodes []Node
 	// Replicas is how many voters a range should have.
 	Replicas int
+	// Draw numbers the drawings of lots. It changes now and then, but not before the
+	// counts tell what those have done that won.
+	Draw int64
 }
 
 func (p *Picture) node(id ids.NodeID) (Node, bool) {
-	for _, n := range p.Nodes {
-		if n.ID == id {
-			return n, true
+	for i := range p.Nodes {
+		if p.Nodes[i].ID == id {
+			return p.Nodes[i], true
 		}
 	}
 	return Node{}, false
@@ -71,7 +74,6 @@ func Decide(p *Picture, d *api.RangeDescriptor, self ids.NodeID, u *Use) (Action
 		return Action{Remove: r.Node, Why: "a learner's node is gone"}, true
 	}
 	want, voters := p.want(), len(d.Replicas)
-	target, found := p.best(d)
 	for _, r := range d.Replicas {
 		if !p.leaving(r.Node) {
 			continue
@@ -79,22 +81,24 @@ func Decide(p *Picture, d *api.RangeDescriptor, self ids.NodeID, u *Use) (Action
 		if voters > want && p.survives(d, r.Node) {
 			return p.remove(r.Node, d, self, "its node is dead or leaving")
 		}
-		if found {
+		if target, found := p.best(d); found {
 			return Action{Add: target, Why: "a replica's node is dead or leaving"}, true
 		}
 	}
 	switch {
-	case voters < want && found:
-		return Action{Add: target, Why: "the range has too few replicas"}, true
+	case voters < want:
+		if target, found := p.best(d); found {
+			return Action{Add: target, Why: "the range has too few replicas"}, true
+		}
 	case p.tooMany(voters, want):
-		if n := p.worst(d); p.survives(d, n) {
+		if n := p.oneTooMany(d); p.survives(d, n) {
 			return p.remove(n, d, self, "the range has more replicas than it should")
 		}
 	}
 	if a, ok := p.followWorkload(d, self, u); ok {
 		return a, true
 	}
-	if a, ok := p.moveReplica(d, target, found); ok {
+	if a, ok := p.moveReplica(d); ok {
 		return a, true
 	}
 	return p.moveLease(d, self, u)
@@ -208,15 +212,44 @@ func (p *Picture) worst(d *api.RangeDescriptor) ids.NodeID {
 		a, b := v.Node, w.Node
 		x, _ := p.node(a)
 		y, _ := p.node(b)
-		return cmp.Or(cmp.Compare(btoi(p.leaving(a)), btoi(p.leaving(b))), cmp.Compare(btoi(!x.Live), btoi(!y.Live)),
-			cmp.Compare(p.crowding(d, a), p.crowding(d, b)), cmp.Compare(x.Replicas, y.Replicas), cmp.Compare(a, b))
+		return cmp.Or(p.worse(d, &x, &y), cmp.Compare(x.Replicas, y.Replicas), cmp.Compare(a, b))
 	}).Node
+}
+
+// worse compares two nodes of a range but for what else they have.
+func (p *Picture) worse(d *api.RangeDescriptor, a, b *Node) int {
+	return cmp.Or(cmp.Compare(btoi(p.leaving(a.ID)), btoi(p.leaving(b.ID))), cmp.Compare(btoi(!a.Live), btoi(!b.Live)),
+		cmp.Compare(p.crowding(d, a.ID), p.crowding(d, b.ID)))
+}
+
+// oneTooMany returns the node whose replica a range should lose that may be in the
+// middle of a move: that is not the newest one, if its node has not as many more than
+// another as would be worth the next move. Else ranges that have moved to the same
+// node at the same time would all come back, to meet there again.
+func (p *Picture) oneTooMany(d *api.RangeDescriptor) ids.NodeID {
+	newest := slices.MaxFunc(d.Replicas, func(a, b api.ReplicaDescriptor) int { return cmp.Compare(a.Replica, b.Replica) }).Node
+	worst := p.worst(d)
+	if worst != newest {
+		return worst
+	}
+	n, _ := p.node(newest)
+	most := -1
+	for _, r := range d.Replicas {
+		if o, _ := p.node(r.Node); r.Node != newest && p.worse(d, &n, &o) == 0 && o.Replicas > most && n.Replicas-o.Replicas < margin(n.Replicas, o.Replicas) {
+			worst, most = r.Node, o.Replicas
+		}
+	}
+	return worst
 }
 
 // crowding is how near the range's other replicas are to the one on n.
 func (p *Picture) crowding(d *api.RangeDescriptor, n ids.NodeID) int {
+	return p.crowdingAt(n, p.placesWithout(d, n))
+}
+
+func (p *Picture) crowdingAt(n ids.NodeID, others []string) int {
 	me, _ := p.node(n)
-	return nearest(me.Locality, p.placesWithout(d, n))
+	return nearest(me.Locality, others)
 }
 
 func (p *Picture) placesWithout(d *api.RangeDescriptor, n ids.NodeID) []string {
@@ -240,16 +273,33 @@ func btoi(b bool) int {
 // one away and adds one, and large counts need only be about equal.
 func margin(a, b int) int { return max(2, (a+b)/16) }
 
-// mean is how much of something each node would have, if it were spread evenly.
-func (p *Picture) mean(count func(*Node) int) float64 {
-	sum, takers := 0, 0
+// takers returns those nodes that may be given something for which which holds.
+func (p *Picture) takers(which func(*Node) bool) (out []*Node) {
 	for i := range p.Nodes {
-		if p.Nodes[i].takes() {
-			sum += count(&p.Nodes[i])
-			takers++
+		if n := &p.Nodes[i]; n.takes() && which(n) {
+			out = append(out, n)
 		}
 	}
-	return float64(sum) / float64(max(takers, 1))
+	return out
+}
+
+func all(*Node) bool { return true }
+
+// mean is how much of something each node would have, if it were spread evenly.
+func mean(nodes []*Node, count func(*Node) int) float64 {
+	sum := 0
+	for _, n := range nodes {
+		sum += count(n)
+	}
+	return float64(sum) / float64(max(len(nodes), 1))
+}
+
+// ranges is how many ranges there are: each has a lease.
+func (p *Picture) ranges() (n int) {
+	for i := range p.Nodes {
+		n += p.Nodes[i].Leases
+	}
+	return n
 }
 
 func replicasOf(n *Node) int { return n.Replicas }
@@ -259,45 +309,88 @@ func leasesOf(n *Node) int   { return n.Leases }
 // hears of new counts: more if it serves far more ranges than others.
 func (p *Picture) Budget(self ids.NodeID) int {
 	me, _ := p.node(self)
-	return 1 + max(0, me.Leases-int(p.mean(leasesOf)))/8
+	return 1 + max(0, me.Leases-int(mean(p.takers(all), leasesOf)))/8
 }
 
-// surplus reports whether a range is among those that a node has too many of.
-// Several leaseholders may decide about one node's replicas at once: all of them
-// draw the same lot for the range, so that about as many go as should.
-func surplus(r ids.RangeID, n ids.NodeID, count int, mean float64) bool {
-	over := float64(count) - mean
-	return over >= 1 && order(r, n+ids.NodeID(count)<<12)%uint64(count) < uint64(math.Ceil(over))
+// draws reports whether a range is among the few of so many that a node, with so much
+// of something, gives away or is given. Several leaseholders may decide about one
+// node at once, by counts that are some seconds old: what they draw stays the same
+// as long as the counts do, so that about as many ranges move as should, and not as
+// many again in each round. It changes with p.Draw all the same, for those that win
+// may be none at all.
+func (p *Picture) draws(r ids.RangeID, n ids.NodeID, count int, few float64, many int) bool {
+	const parts = 1 << 20
+	lot := order(r, n) ^ order(ids.RangeID(p.Draw), ids.NodeID(count))
+	return float64(order(ids.RangeID(lot), n)%parts) < parts*math.Ceil(few)/float64(max(many, 1))
+}
+
+// uneven reports whether a range should take what one node has to another, which
+// has clearly less. One that has more than its share gives some away. If that is
+// nobody, those that have their share give to one that has clearly less, as a node
+// that has just joined. many is how many ranges may do the one and the other.
+func (p *Picture) uneven(r ids.RangeID, from, to *Node, count func(*Node) int, mean float64, many [2]int) bool {
+	a, b := count(from), count(to)
+	over, under := float64(a)-mean, mean-float64(b)
+	switch {
+	case a-b < margin(a, b):
+		return false
+	case over >= 1:
+		return p.draws(r, from.ID, a, over, many[0])
+	}
+	return under >= 1 && p.draws(r, to.ID, b, under, many[1])
 }
 
 // moveReplica starts to move a replica where that makes the spread better: over
 // places first, then over nodes. The one too many goes in a later turn.
-func (p *Picture) moveReplica(d *api.RangeDescriptor, target ids.NodeID, found bool) (Action, bool) {
-	if !found || len(d.Replicas) < 2 {
+func (p *Picture) moveReplica(d *api.RangeDescriptor) (Action, bool) {
+	if len(d.Replicas) < 2 {
 		return Action{}, false
 	}
-	from, ok := p.node(p.worst(d))
-	if !ok || !from.Live {
+	worst, ok := p.node(p.worst(d))
+	if !ok || !worst.Live {
 		return Action{}, false
 	}
-	now, rest := p.crowding(d, from.ID), p.placesWithout(d, from.ID)
-	if to, _ := p.node(target); nearest(to.Locality, rest) < now {
-		return Action{Add: target, Spread: true, Why: "replicas are too near each other"}, true
-	}
-	mean := p.mean(replicasOf)
-	if !surplus(d.RangeID, from.ID, from.Replicas, mean) {
-		return Action{}, false
-	}
-	var to Node
-	for _, n := range p.Nodes {
-		if _, has := d.Replica(n.ID); has || !n.takes() || float64(n.Replicas) >= mean || from.Replicas-n.Replicas < margin(from.Replicas, n.Replicas) {
-			continue
-		}
-		if (to.ID == 0 || order(d.RangeID, n.ID) < order(d.RangeID, to.ID)) && nearest(n.Locality, rest) <= now {
-			to = n
+	if now := p.crowding(d, worst.ID); now > 0 {
+		if to, found := p.best(d); found && p.crowdingAt(to, p.placesWithout(d, worst.ID)) < now {
+			return Action{Add: to, Spread: true, Why: "replicas are too near each other"}, true
 		}
 	}
-	return Action{Add: to.ID, Spread: true, Why: "replicas are spread unevenly"}, to.ID != 0
+	for _, r := range d.Replicas {
+		if from, ok := p.node(r.Node); ok && from.Live {
+			if to := p.lessBusy(d, &from); to != 0 {
+				return Action{Add: to, Spread: true, Why: "replicas are spread unevenly"}, true
+			}
+		}
+	}
+	return Action{}, false
+}
+
+// lessBusy returns the node that should have the replica instead, if any: one that
+// is as far from the others.
+func (p *Picture) lessBusy(d *api.RangeDescriptor, from *Node) (to ids.NodeID) {
+	fewer := p.takers(func(n *Node) bool { return from.Replicas-n.Replicas >= margin(from.Replicas, n.Replicas) })
+	if len(fewer) == 0 {
+		return 0
+	}
+	rest := p.placesWithout(d, from.ID)
+	now := nearest(from.Locality, rest)
+	asFar := func(n *Node) bool { return nearest(n.Locality, rest) <= now }
+	fewer = slices.DeleteFunc(fewer, func(n *Node) bool {
+		_, has := d.Replica(n.ID)
+		return has || !asFar(n)
+	})
+	if len(fewer) == 0 {
+		return 0
+	}
+	// A place with few nodes has more on each: that is nothing for other places to
+	// take, and does not count.
+	mean, many := mean(p.takers(asFar), replicasOf), [2]int{from.Replicas, p.ranges()}
+	for _, n := range fewer {
+		if float64(n.Replicas) < mean && (to == 0 || order(d.RangeID, n.ID) < order(d.RangeID, to)) && p.uneven(d.RangeID, from, n, replicasOf, mean, many) {
+			to = n.ID
+		}
+	}
+	return to
 }
 
 // moveLease moves the lease where that makes the spread of leases better, unless
@@ -305,7 +398,12 @@ func (p *Picture) moveReplica(d *api.RangeDescriptor, target ids.NodeID, found b
 func (p *Picture) moveLease(d *api.RangeDescriptor, self ids.NodeID, u *Use) (Action, bool) {
 	me, ok := p.node(self)
 	to, has := p.fewestLeases(d, self)
-	if !ok || !has || me.Leases-to.Leases < margin(me.Leases, to.Leases) || float64(me.Leases)-p.mean(leasesOf) < 1 || p.keeps(d, &me, &to, u) {
+	if !ok || !has || me.Leases-to.Leases < margin(me.Leases, to.Leases) || p.keeps(d, &me, &to, u) {
+		return Action{}, false
+	}
+	// This node alone decides about its leases, so that no lots are needed for what
+	// it gives; several may give to the other.
+	if !p.uneven(d.RangeID, &me, &to, leasesOf, mean(p.takers(all), leasesOf), [2]int{1, to.Replicas}) {
 		return Action{}, false
 	}
 	return Action{Transfer: to.ID, Spread: true, Why: "leases are spread unevenly"}, true

@@ -27,8 +27,10 @@ type imagined struct {
 	use    usage
 }
 
-func newWorld(t *testing.T, ranges int) *world {
-	w := &world{t: t, rng: rand.New(rand.NewPCG(7, 7)), work: newWorkload()}
+func newWorld(t *testing.T, ranges int) *world { return newWorldOf(t, ranges, 7) }
+
+func newWorldOf(t *testing.T, ranges int, seed uint64) *world {
+	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 7)), work: newWorkload()}
 	w.join("region=r0,zone=z0")
 	for i := range ranges {
 		d := api.RangeDescriptor{RangeID: ids.RangeID(i + 1), Replicas: []api.ReplicaDescriptor{{Node: 1, Replica: 1}}, NextReplica: 2}
@@ -64,7 +66,7 @@ func (w *world) turn() int {
 		if !n.Live {
 			continue
 		}
-		p := &Picture{Nodes: append([]Node(nil), w.told...), Replicas: 3}
+		p := &Picture{Nodes: append([]Node(nil), w.told...), Replicas: 3, Draw: int64(w.work.turn / drawTurns)}
 		p.Nodes[n.ID-1].CPU = w.work.cpu[n.ID].now
 		repairs, spread := 0, p.Budget(n.ID)
 		for _, i := range w.rng.Perm(len(w.ranges)) {
@@ -117,14 +119,24 @@ func (w *world) apply(r *imagined, a Action) {
 	}
 }
 
+// drawTurns is how many turns a drawing of lots stands; quietTurns is how many
+// without a change show that there will be none.
+const (
+	drawTurns  = int(drawEvery / every)
+	quietTurns = 4 * drawTurns
+)
+
 // settle runs turns until nothing changes any more.
 func (w *world) settle(most int) {
 	w.t.Helper()
-	for i := range most {
-		n := w.turn()
+	quiet := 0
+	for i := range most + quietTurns {
+		if quiet++; w.turn() > 0 {
+			quiet = 0
+		}
 		w.checkQuorums()
-		if n == 0 {
-			w.t.Logf("settled after %d turns", i)
+		if quiet == quietTurns {
+			w.t.Logf("settled after %d turns", i+1-quietTurns)
 			return
 		}
 	}
@@ -168,10 +180,11 @@ func (w *world) checkSpread(replicas int) {
 		mostLeases, leastLeases = max(mostLeases, n.Leases), min(leastLeases, n.Leases)
 	}
 	w.t.Logf("replicas %d to %d a node, leases %d to %d", least.Replicas, most.Replicas, leastLeases, mostLeases)
-	if most.Replicas-least.Replicas > 2*margin(most.Replicas, least.Replicas)+2 {
+	// Up to a margin between two nodes, and one more for places with fewer nodes.
+	if most.Replicas-least.Replicas > 2*margin(most.Replicas, least.Replicas) {
 		w.t.Fatalf("%s has %d replicas, %s %d", most.ID, most.Replicas, least.ID, least.Replicas)
 	}
-	if mostLeases-leastLeases > 2*margin(mostLeases, leastLeases)+2 {
+	if mostLeases-leastLeases > 2*margin(mostLeases, leastLeases) {
 		w.t.Fatalf("%d leases on one node, %d on another", mostLeases, leastLeases)
 	}
 	for _, r := range w.ranges {
@@ -181,8 +194,18 @@ func (w *world) checkSpread(replicas int) {
 	}
 }
 
+// What a round does depends on the order in which ranges come up, so that one seed
+// shows little.
 func TestHundredNodes(t *testing.T) {
-	w := newWorld(t, 600)
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			testHundredNodes(t, newWorldOf(t, 600, seed))
+		})
+	}
+}
+
+func testHundredNodes(t *testing.T, w *world) {
 	for i := range 119 {
 		w.join(fmt.Sprintf("region=r%d,zone=z%d", i%3, i%7))
 	}
@@ -213,6 +236,43 @@ func TestHundredNodes(t *testing.T) {
 	}
 	w.settle(300)
 	w.checkSpread(3)
+	// One that joins now is filled, though nobody has more than a replica too many.
+	w.join("region=r0,zone=z0")
+	w.settle(300)
+	w.checkSpread(3)
+}
+
+// Ranges that have moved to one node at the same time do not all go back, unless the
+// node has clearly too many now.
+func TestOneTooMany(t *testing.T) {
+	d := &api.RangeDescriptor{RangeID: 7}
+	for i := range 4 {
+		d.Replicas = append(d.Replicas, api.ReplicaDescriptor{Node: ids.NodeID(i + 1), Replica: ids.ReplicaID(i + 1)})
+	}
+	for _, c := range []struct {
+		counts [4]int
+		places [4]string
+		live   bool
+		goes   ids.NodeID
+	}{
+		{[4]int{17, 15, 14, 16}, [4]string{}, true, 1},
+		{[4]int{17, 15, 14, 17}, [4]string{}, true, 1},
+		{[4]int{17, 15, 14, 18}, [4]string{}, true, 1},
+		{[4]int{17, 15, 14, 20}, [4]string{}, true, 4},
+		{[4]int{17, 15, 14, 16}, [4]string{}, false, 4},
+		{[4]int{17, 20, 14, 17}, [4]string{"a", "b", "c", "a"}, true, 1},
+		{[4]int{17, 20, 14, 20}, [4]string{"a", "b", "c", "a"}, true, 4},
+		{[4]int{20, 20, 14, 15}, [4]string{"a", "b", "c", "b"}, true, 2},
+	} {
+		p := &Picture{Replicas: 3}
+		for i, n := range c.counts {
+			p.Nodes = append(p.Nodes, Node{ID: ids.NodeID(i + 1), Live: true, Replicas: n, Locality: c.places[i]})
+		}
+		p.Nodes[3].Live = c.live
+		if n := p.oneTooMany(d); n != c.goes {
+			t.Errorf("%v, newest live %v: %s goes", c.counts, c.live, n)
+		}
+	}
 }
 
 func TestFewNodes(t *testing.T) {

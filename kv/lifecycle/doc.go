@@ -18,7 +18,9 @@
 //     descriptor and traffic and the liveness records, which carry each node's
 //     counts and load, and repeated until nothing is left to do.
 //  3. What only spreads load is not moved unless the move makes the spread strictly
-//     better, so that two managers do not move things to and fro. A lease that
+//     better, so that two managers do not move things to and fro. Which ranges go
+//     is drawn by lot, for many decide by the same counts, and a move that was begun
+//     is finished unless it would be worth its while to move again. A lease that
 //     follows its workload makes the spread worse; it is not spread again as long as
 //     the workload stays (or its node gets too busy).
 //  4. What it takes to move a lease after its workload is more than what it takes to

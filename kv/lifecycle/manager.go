@@ -28,6 +28,8 @@ const (
 	opTimeout = 2 * time.Minute
 	// maxChanges is how many ranges this node changes at a time.
 	maxChanges = 4
+	// drawEvery is how long lots stand. Counts are about two seconds old.
+	drawEvery = 10 * time.Second
 	// A range whose change failed is left alone for firstPause, then for longer.
 	firstPause, maxPause = 2 * time.Second, time.Minute
 )
@@ -253,7 +255,7 @@ func (m *Manager) picture(ctx context.Context) (*Picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Picture{Replicas: m.cfg.Replicas}
+	p := &Picture{Replicas: m.cfg.Replicas, Draw: time.Now().Unix() / int64(drawEvery/time.Second)}
 	for _, d := range nodes {
 		r, known := records[d.Node]
 		n := Node{ID: d.Node, Locality: d.Locality, Draining: r.Draining, Decommissioning: r.Decommissioning, Live: known && live.IsLive(r)}
