@@ -389,31 +389,48 @@ func (e *Env) comment(s *ast.CommentStmt) error {
 		}
 		return e.commentOnRelation(s, stringList(l.Items))
 	case ast.OBJECT_SCHEMA, ast.OBJECT_DATABASE, ast.OBJECT_ROLE:
-		name := s.Object.(*ast.String).Sval
-		var d catalog.Descriptor
-		ok := false
-		switch s.Objtype {
-		case ast.OBJECT_SCHEMA:
-			d, ok = e.resolver().Schema(name)
-		case ast.OBJECT_DATABASE:
-			d, ok = e.Change.Snapshot().Database(name)
-		default:
-			d, ok = e.Change.Snapshot().Role(name)
-		}
-		if !ok {
-			return types.Errorf(types.CodeUndefinedObject, "\"%s\" does not exist", name)
-		}
-		c, err := clone(d)
-		if err != nil {
-			return err
-		}
-		c.Head().Comment = s.Comment
-		e.Change.Put(c)
-		return nil
+		return e.commentOnGlobal(s, s.Object.(*ast.String).Sval)
 	case ast.OBJECT_EXTENSION, ast.OBJECT_FUNCTION:
 		return nil // dumps comment on what is built in
 	}
 	return types.Errorf(types.CodeFeatureNotSupported, "COMMENT ON this kind of object is not supported")
+}
+
+// commentOnGlobal comments on what is in no schema.
+func (e *Env) commentOnGlobal(s *ast.CommentStmt, name string) error {
+	var d catalog.Descriptor
+	var err error
+	ok := false
+	switch s.Objtype {
+	case ast.OBJECT_SCHEMA:
+		d, ok = e.resolver().Schema(name)
+	case ast.OBJECT_DATABASE:
+		d, ok = e.Change.Snapshot().Database(name)
+	default:
+		d, ok = e.Change.Snapshot().Role(name)
+	}
+	if !ok {
+		return types.Errorf(types.CodeUndefinedObject, "\"%s\" does not exist", name)
+	}
+	r, isRole := d.(*catalog.Role)
+	switch {
+	case isRole && r.Super && !e.role().Super:
+		err = types.Errorf(types.CodeInsufficientPrivilege, "must be superuser")
+	case isRole:
+		err = e.mayManageRoles("must have CREATEROLE privilege")
+	default:
+		err = e.mustOwn(d.Head(), d.Kind().String())
+	}
+	if err != nil {
+		return err
+	}
+	c, err := clone(d)
+	if err != nil {
+		return err
+	}
+	c.Head().Comment = s.Comment
+	e.Change.Put(c)
+	return nil
 }
 
 func (e *Env) commentOnRelation(s *ast.CommentStmt, parts []string) error {
@@ -425,6 +442,9 @@ func (e *Env) commentOnRelation(s *ast.CommentStmt, parts []string) error {
 	oid, d, ok := e.resolver().RelationOID(n)
 	if !ok {
 		return types.Errorf(types.CodeUndefinedTable, "relation \"%s\" does not exist", n)
+	}
+	if err := mustBe(d, ast.OBJECT_TABLE); err != nil {
+		return err
 	}
 	if err := e.mustOwn(d.Head(), d.Kind().String()); err != nil {
 		return err
