@@ -241,8 +241,8 @@ func appendOp(b []byte, o op) []byte {
 
 var errOp = errors.New("logstore: malformed entry in the journal")
 
-// decodeOp reads the change that b begins with, and how long it is. Its data is
-// its own.
+// decodeOp reads the change that b begins with, and how long it is. Its data lies
+// in b.
 func decodeOp(b []byte) (o op, n int, err error) {
 	d := decoder{b: b}
 	switch kind := d.byte(); kind {
@@ -313,7 +313,6 @@ func (d *decoder) bytes() []byte {
 	if n == 0 {
 		return nil
 	}
-	v := slices.Clone(d.b[d.at : d.at+int(n)])
 	d.at += int(n)
-	return v
+	return d.b[d.at-int(n) : d.at : d.at]
 }
