@@ -62,10 +62,16 @@ func (e *Env) creationSchema(n catalog.Name) (*catalog.Schema, error) {
 	if !ok {
 		return nil, types.Errorf(types.CodeInvalidSchemaName, "schema \"%s\" does not exist", n.Schema)
 	}
-	if sc.ID < catalog.PublicOID || sc.ID == catalog.InformationSchemaOID || sc.ID == catalog.PamirInternalOID {
+	if isSystems(sc) {
 		return nil, types.Errorf(types.CodeInsufficientPrivilege, "permission denied to create \"%s\"", n).WithDetail("System catalog modifications are currently disallowed.")
 	}
 	return sc, e.mayCreate(sc)
+}
+
+// isSystems reports whether something is one of the schemas of the system.
+func isSystems(d catalog.Descriptor) bool {
+	id := d.Head().ID
+	return d.Kind() == catalog.KindSchema && (id < catalog.PublicOID || id == catalog.InformationSchemaOID || id == catalog.PamirInternalOID)
 }
 
 func (e *Env) mayCreate(sc *catalog.Schema) error {

@@ -89,6 +89,9 @@ func renameTo[D catalog.Descriptor](e *Env, d D, name string) error {
 			return err
 		}
 	}
+	if isSystems(d) {
+		return types.Errorf(types.CodeInsufficientPrivilege, "permission denied: \"%s\" is a system schema", d.Head().Name)
+	}
 	c, err := clone(d)
 	if err != nil {
 		return err
@@ -215,6 +218,9 @@ func (e *Env) setOwner(d catalog.Descriptor, spec *ast.RoleSpec) error {
 	}
 	if r.ID == d.Head().Owner {
 		return nil
+	}
+	if isSystems(d) {
+		return types.Errorf(types.CodeInsufficientPrivilege, "permission denied: \"%s\" is a system schema", d.Head().Name)
 	}
 	if q, ok := d.(*catalog.Sequence); ok && q.OwnerTable != 0 {
 		owner, _ := e.table(q.OwnerTable)

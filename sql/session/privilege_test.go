@@ -94,3 +94,16 @@ func TestPreparedSchema(t *testing.T) {
 		h.expect("SELECT count(*) FROM "+role+".t", "0\nSELECT 1")
 	}
 }
+
+// The system's schemas keep their names and owners, for a superuser too: clients
+// look things up in them.
+func TestSystemSchemas(t *testing.T) {
+	h := newHarness(t, kvtest.Options{})
+	h.expect("CREATE ROLE a", "CREATE ROLE")
+	for _, name := range []string{"pg_catalog", "information_schema", "pamir_internal"} {
+		for _, change := range []string{"RENAME TO x", "OWNER TO a"} {
+			h.expect("ALTER SCHEMA "+name+" "+change, `ERROR 42501: permission denied: "`+name+`" is a system schema`)
+		}
+	}
+	h.expect("SELECT count(*) FROM pg_catalog.pg_class WHERE relname = 'pg_class'", "1\nSELECT 1")
+}
