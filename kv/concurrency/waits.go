@@ -197,6 +197,13 @@ func (g *Waits) Check(w *Waiter) bool {
 	return false
 }
 
+// Suspects reports whether w seems to be part of a deadlock that is not certain yet.
+func (g *Waits) Suspects(w *Waiter) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !w.suspected.since.IsZero()
+}
+
 // younger orders the members of a cycle: everybody must choose the same victim.
 func younger(a, b api.WaitEdge) bool {
 	if c := a.StartTS.Compare(b.StartTS); c != 0 {

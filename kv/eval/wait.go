@@ -12,7 +12,8 @@ import (
 )
 
 // A waiter first looks around after probeFirst, then every probeNext; one that
-// is not the first in its queue does so less often.
+// is not the first in its queue does so less often. One that suspects a deadlock
+// looks again after probeFirst: if it is one, several have stopped for it.
 const (
 	probeFirst = 50 * time.Millisecond
 	probeNext  = 200 * time.Millisecond
@@ -284,6 +285,9 @@ func (ev *evaluation) await(ctx context.Context, w *concurrency.Waiter, key api.
 				w.Cancel()
 				return err
 			}
+			if now { // that look came before the first one
+				next, now = min(next, probeFirst), false
+			}
 			timer.Reset(next)
 		case <-timeout:
 			w.Cancel()
@@ -314,7 +318,11 @@ func (ev *evaluation) probe(ctx context.Context, w *concurrency.Waiter, key api.
 		return 0, &api.DeadlockError{}
 	}
 	blockers, first := w.Blockers()
-	if !first {
+	suspects := waits.Suspects(w)
+	switch {
+	case !first && suspects:
+		return probeFirst, nil
+	case !first:
 		return probeRest, nil
 	}
 	for i := range blockers {
@@ -323,6 +331,9 @@ func (ev *evaluation) probe(ctx context.Context, w *concurrency.Waiter, key api.
 				return 0, err
 			}
 		}
+	}
+	if suspects {
+		return probeFirst, nil
 	}
 	return probeNext, nil
 }
