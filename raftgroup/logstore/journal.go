@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
@@ -22,7 +23,7 @@ type op struct {
 // of a preallocated file and costs one sync that moves no metadata, where a
 // transaction of bbolt costs two and rewrites pages. Full segments move to the
 // raft-boltdb file in the background, without the entries that have been deleted
-// meanwhile.
+// meanwhile: that is why they wait as long as they can.
 //
 //	write ─▶ active segment ─▶ (full) frozen segment ─▶ drain ─▶ raft.db
 //	get   ◀─ active, else frozen, else raft.db
@@ -32,6 +33,7 @@ type op struct {
 type journal struct {
 	b     *raftboltdb.BoltStore
 	full  int64 // bytes after which a segment is full
+	quick time.Duration
 	fatal func(error)
 	salt  uint64
 
@@ -41,17 +43,27 @@ type journal struct {
 
 	mu     sync.RWMutex
 	active *segment // never nil
-	frozen *segment // nil while nothing is being drained
+	frozen *segment // nil if everything else is drained
 	spare  *segment // nil while frozen is not
-	idle   *sync.Cond
-	closed bool
+	// draining: the frozen segment is on its way, and must not be changed.
+	draining bool
+	since    time.Time // when the active segment began
+	idle     *sync.Cond
+	closed   bool
 }
 
 // segmentBytes is when a segment of the journal is full; two of them exist. A busy
 // group truncates its log every few thousand entries, and what was truncated
-// before its segment is full never goes to the raft-boltdb file: a segment should
-// hold several times that. Reading one at a start takes some 30 ms.
+// before its segment is drained never goes to the raft-boltdb file: a segment
+// should hold several times that. Reading one at a start takes some 30 ms.
 const segmentBytes = 32 << 20
+
+// A frozen segment is drained when the active one is three quarters full, so that
+// there is room to write meanwhile. One that filled up within quickFill is drained
+// at once: little of it will be truncated in time, and the next is full soon.
+const quickFill = 4 * time.Second
+
+func (j *journal) drainAt() int64 { return j.full / 4 * 3 }
 
 // markAt is where raft.db says what has been drained; slot 0 begins at 1.
 const markAt = 0
@@ -82,7 +94,7 @@ var errDamaged = errors.New("logstore: the journal is damaged: frames are missin
 // openJournal opens the journal's segments in a directory, and reads what has not
 // been drained. salt is that of a new journal.
 func openJournal(dir string, b *raftboltdb.BoltStore, full int64, salt uint64, fatal func(error)) (*journal, error) {
-	j := &journal{b: b, full: full, fatal: fatal}
+	j := &journal{b: b, full: full, quick: quickFill, fatal: fatal, since: time.Now()}
 	j.idle = sync.NewCond(&j.mu)
 	var l raft.Log
 	err := b.GetLog(markAt, &l)
@@ -130,7 +142,9 @@ func (j *journal) recover(a, b *segment, drained uint64) error {
 	switch {
 	case b.first != 0:
 		j.frozen, j.active, j.seq = a, b, b.last
-		go j.drain(a)
+		for _, g := range b.gone {
+			a.forget(g.first, g.last)
+		}
 	case a.first != 0:
 		j.active, j.spare, j.seq = a, b, a.last
 	default:
@@ -159,6 +173,16 @@ func (j *journal) write(ops []op) error {
 		return err
 	}
 	s.pos += int64(len(j.buf))
+	if j.frozen != nil && !j.draining {
+		for _, o := range ops {
+			if o.log == nil {
+				j.frozen.forget(o.first, o.last)
+			}
+		}
+		if s.pos >= j.drainAt() {
+			j.startDrain()
+		}
+	}
 	if s.first == 0 {
 		s.first = j.seq
 	}
@@ -175,14 +199,26 @@ func (j *journal) rotate() (*segment, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for j.frozen != nil && !j.closed {
+		if !j.draining {
+			j.startDrain()
+		}
 		j.idle.Wait()
 	}
 	if j.closed {
 		return nil, errClosed
 	}
 	j.frozen, j.active, j.spare = j.active, j.spare, nil
-	go j.drain(j.frozen)
+	if time.Since(j.since) < j.quick {
+		j.startDrain()
+	}
+	j.since = time.Now()
 	return j.active, nil
+}
+
+// startDrain has the frozen segment drained. The caller holds mu.
+func (j *journal) startDrain() {
+	j.draining = true
+	go j.drain(j.frozen)
 }
 
 // drain moves a frozen segment to the raft-boltdb file.
@@ -191,7 +227,7 @@ func (j *journal) drain(s *segment) {
 	j.mu.Lock()
 	if err == nil {
 		s.reset()
-		j.frozen, j.spare = nil, s
+		j.frozen, j.spare, j.draining = nil, s, false
 	} else {
 		j.closed = true
 	}
@@ -224,10 +260,10 @@ func (j *journal) get(key uint64, l *raft.Log) error {
 	return j.b.GetLog(key, l)
 }
 
-// close waits for a drain; what the active segment holds is read again at open.
+// close waits for a drain; what the segments hold is read again at open.
 func (j *journal) close() error {
 	j.mu.Lock()
-	for j.frozen != nil && !j.closed {
+	for j.draining && !j.closed {
 		j.idle.Wait()
 	}
 	j.closed = true

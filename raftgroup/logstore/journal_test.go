@@ -87,13 +87,16 @@ func randomOps(r *rand.Rand, step int) (ops []op) {
 // TestJournalAgreesWithMap drives the journal at random, with segments that are
 // drained all the time, ends of the process, and drains that were cut off.
 func TestJournalAgreesWithMap(t *testing.T) {
-	for seed := range 6 {
+	for seed := range 10 {
 		r := rand.New(rand.NewSource(int64(seed)))
 		dir, m := t.TempDir(), model{}
 		full := int64(200 + r.Intn(2000))
 		j := newJournal(t, dir, full)
 		for step := range 120 {
 			ops := randomOps(r, step)
+			if r.Intn(20) == 0 { // drain at once, or late
+				j.quick = time.Duration(r.Intn(2)) * time.Hour
+			}
 			must(t, j.write(ops))
 			m.apply(ops)
 			switch r.Intn(12) {
@@ -115,14 +118,24 @@ func TestJournalAgreesWithMap(t *testing.T) {
 	}
 }
 
-// cutDrain does a part of what draining the active segment would do.
-func cutDrain(t *testing.T, j *journal, r *rand.Rand) {
-	t.Helper()
+// awaitDrain has the frozen segment drained.
+func awaitDrain(j *journal) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for j.frozen != nil {
+		if !j.draining {
+			j.startDrain()
+		}
 		j.idle.Wait()
 	}
+}
+
+// cutDrain does a part of what draining the active segment would do.
+func cutDrain(t *testing.T, j *journal, r *rand.Rand) {
+	t.Helper()
+	awaitDrain(j)
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	for i, g := range j.active.gone {
 		if i < r.Intn(4) {
 			must(t, j.b.DeleteRange(g.first, g.last))
@@ -151,11 +164,7 @@ func TestDrainLeavesNothingBehind(t *testing.T) {
 	m.apply([]op{{first: 1, last: 60}})
 	_, err := j.rotate()
 	must(t, err)
-	j.mu.Lock()
-	for j.frozen != nil {
-		j.idle.Wait()
-	}
-	j.mu.Unlock()
+	awaitDrain(j)
 	m.check(t, "drained", j.b.GetLog)
 	must(t, j.close())
 }
@@ -260,4 +269,39 @@ func FuzzOp(f *testing.F) {
 			t.Fatalf("%v is %v", o.log, again.log)
 		}
 	})
+}
+
+// TestDeletedBeforeDrain checks that what is deleted while its segment waits never
+// reaches the raft-boltdb file, and stays deleted after a crash.
+func TestDeletedBeforeDrain(t *testing.T) {
+	dir := t.TempDir()
+	j := newJournal(t, dir, 4000)
+	j.quick = 0
+	var l raft.Log
+	for k := uint64(1); j.frozen == nil; k++ {
+		must(t, j.write([]op{{log: entries(k, 1, 1)[0]}}))
+	}
+	last := j.frozen.last
+	must(t, j.write([]op{{first: 1, last: last - 1}}))
+	check := func(when string) {
+		t.Helper()
+		if err := j.get(1, &l); !errors.Is(err, raft.ErrLogNotFound) {
+			t.Errorf("%s a deleted entry is there: %v", when, err)
+		}
+		must(t, j.get(last, &l))
+	}
+	check("waiting")
+	must(t, j.close())
+	j = newJournal(t, dir, 4000)
+	if j.frozen == nil {
+		t.Fatal("drained on closing")
+	}
+	check("opened again")
+	awaitDrain(j)
+	check("drained")
+	if err := j.b.GetLog(1, &l); !errors.Is(err, raft.ErrLogNotFound) {
+		t.Errorf("a deleted entry was drained: %v", err)
+	}
+	must(t, j.b.GetLog(last, &l))
+	must(t, j.close())
 }

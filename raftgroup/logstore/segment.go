@@ -120,6 +120,11 @@ func (s *segment) index(frame []byte, at int64) error {
 
 func (s *segment) delete(first, last uint64) {
 	s.gone.add(first, last)
+	s.forget(first, last)
+}
+
+// forget drops entries that need not be drained any more.
+func (s *segment) forget(first, last uint64) {
 	if last-first > uint64(len(s.puts)) {
 		maps.DeleteFunc(s.puts, func(k uint64, _ place) bool { return first <= k && k <= last })
 		return
