@@ -155,12 +155,15 @@ func (l *layer) set(key, value []byte, fresh bool, hint *btree.PathHint) {
 
 // delete leaves a tombstone where there may be such a key below the layer.
 func (l *layer) delete(key []byte, hint *btree.PathHint) {
-	if it, ok := l.tree.GetHint(at(key), hint); ok && it.fresh {
-		l.tree.DeleteHint(it, hint)
-		l.bytes -= itemBytes(it)
-		return
+	it := at(key)
+	if old, ok := l.tree.DeleteHint(it, hint); ok {
+		l.bytes -= itemBytes(old)
+		if old.fresh {
+			return
+		}
 	}
-	l.set(key, nil, false, hint)
+	l.tree.SetHint(it, hint)
+	l.bytes += itemBytes(it)
 }
 
 func (l *layer) deleteRange(start, end []byte) {
