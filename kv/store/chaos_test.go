@@ -209,33 +209,26 @@ func TestSplitsAndLeaseMovesUnderLoad(t *testing.T) {
 // checkReplicasAgree compares the replicas' checksums until they are alike.
 func (c *testCluster) checkReplicasAgree() {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	infos, err := c.nodes[0].db.Admin().Ranges(ctx, keys.TablePrefix, keys.MaxKey)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	for _, info := range infos {
-		for {
-			var sums []string
-			alike := true
+	c.await("replicas agree", 20*time.Second, func(ctx context.Context) (string, bool) {
+		infos, err := c.nodes[0].db.Admin().Ranges(ctx, keys.TablePrefix, keys.MaxKey)
+		if err != nil {
+			return err.Error(), false
+		}
+		for _, info := range infos {
+			var said []string
+			sums := map[int64]bool{}
 			for _, n := range c.nodes {
 				if r, ok := n.store.Replica(info.Desc.RangeID); ok && n.db != nil {
-					sums = append(sums, fmt.Sprintf("%s %08x", n.id, r.ChecksumHere()))
-					alike = alike && sums[len(sums)-1][len(sums[len(sums)-1])-8:] == sums[0][len(sums[0])-8:]
+					sum := r.ChecksumHere()
+					said, sums[sum] = append(said, fmt.Sprintf("%s %08x", n.id, sum)), true
 				}
 			}
-			if alike && len(sums) == len(info.Desc.Replicas) {
-				break
+			if len(said) != len(info.Desc.Replicas) || len(sums) != 1 {
+				return fmt.Sprintf("%s: %v of %d", info.Desc.RangeID, said, len(info.Desc.Replicas)), false
 			}
-			select {
-			case <-time.After(20 * time.Millisecond):
-				continue
-			case <-ctx.Done():
-			}
-			c.t.Fatalf("replicas of %s differ: %v of %d", info.Desc.RangeID, sums, len(info.Desc.Replicas))
 		}
-	}
+		return "", true
+	})
 }
 
 // A leaseholder that is cut off serves until its lease ends, and nobody else
