@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ type testCluster struct {
 	w     *rpc.MemNetwork
 	nodes []*node
 	// known is how many nodes there have been.
-	known int
+	known atomic.Int64
 	// stores are nodes' stores, for those that look for the first range.
 	mu     sync.Mutex
 	stores []*store.Store

@@ -50,7 +50,8 @@ func inVirtualTime(t *testing.T, test func(t *testing.T)) {
 // do; then they spread again.
 func TestLeasesFollowTheWorkload(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T) {
-		c := &testCluster{t: t, w: rpc.NewMemNetwork(), known: 3}
+		c := &testCluster{t: t, w: rpc.NewMemNetwork()}
+		c.known.Store(3)
 		t.Cleanup(c.close)
 		for i := range 3 {
 			c.nodes = append(c.nodes, c.startNode(ids.NodeID(i+1), "", i == 0))

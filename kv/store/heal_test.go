@@ -22,7 +22,7 @@ func (c *testCluster) manage(n *node) {
 	m := lifecycle.New(lifecycle.Config{Store: n.store, Node: n.id, Admin: n.db.Admin(), Logger: testLog(), Replicas: 3, DeadAfter: 2 * time.Second,
 		Nodes: func() []api.NodeDescriptor {
 			var out []api.NodeDescriptor
-			for id := range c.known {
+			for id := range c.known.Load() {
 				out = append(out, api.NodeDescriptor{Node: ids.NodeID(id + 1)})
 			}
 			return out
@@ -126,7 +126,7 @@ func TestClusterHeals(t *testing.T) {
 	dirs := []string{t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()}
 	join := func(i int) *node {
 		n := c.startNode(ids.NodeID(i+1), dirs[i], i == 0)
-		c.known = max(c.known, i+1)
+		c.known.Store(max(c.known.Load(), int64(i+1)))
 		if i < len(c.nodes) {
 			c.nodes[i] = n
 		} else {
