@@ -87,6 +87,17 @@ type Descriptor interface {
 	Kind() Kind
 }
 
+// ColumnsOf returns a relation's columns; one of another kind has none.
+func ColumnsOf(d Descriptor) []Column {
+	switch x := d.(type) {
+	case *Table:
+		return x.Columns
+	case *View:
+		return x.Columns
+	}
+	return nil
+}
+
 // Head returns h itself.
 func (h *Header) Head() *Header { return h }
 

@@ -311,7 +311,7 @@ func Comment(r *catalog.SessionResolver, oid types.OID, column catalog.ColumnID)
 	text := d.Head().Comment
 	if column != 0 {
 		text = ""
-		for _, c := range columnsOf(d) {
+		for _, c := range catalog.ColumnsOf(d) {
 			if c.ID == column {
 				text = c.Comment
 			}

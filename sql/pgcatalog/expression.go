@@ -27,7 +27,7 @@ func exprText(r *catalog.SessionResolver, d catalog.Descriptor, e *catalog.Expr,
 	if e.Tree == nil {
 		return e.Source
 	}
-	cols := columnsOf(d)
+	cols := catalog.ColumnsOf(d)
 	return expr.Print(e.Tree, &expr.Namer{Pretty: pretty, Names: Names{r},
 		Type: func(t types.Type) string { return TypeName(r, t) },
 		Column: func(c *expr.ColumnRef) string {
@@ -64,7 +64,7 @@ func storedExprs(d catalog.Descriptor) []*catalog.Expr {
 			out = append(out, e)
 		}
 	}
-	for _, c := range columnsOf(d) {
+	for _, c := range catalog.ColumnsOf(d) {
 		add(c.Default)
 		add(c.Generated)
 	}

@@ -222,7 +222,7 @@ func descriptionRows(s *scan) error {
 		if err := comment(h.ID, class, 0, h.Comment); err != nil {
 			return err
 		}
-		for _, c := range columnsOf(d) {
+		for _, c := range catalog.ColumnsOf(d) {
 			if err := comment(h.ID, 1259, int64(c.ID), c.Comment); err != nil {
 				return err
 			}

@@ -71,19 +71,9 @@ func (s *scan) eachRelation(oidColumn string, f func(catalog.Descriptor) error) 
 	})
 }
 
-func columnsOf(d catalog.Descriptor) []catalog.Column {
-	switch x := d.(type) {
-	case *catalog.Table:
-		return x.Columns
-	case *catalog.View:
-		return x.Columns
-	}
-	return nil
-}
-
 // visibleColumns are the columns that clients may see.
 func visibleColumns(d catalog.Descriptor) []catalog.Column {
-	all := columnsOf(d)
+	all := catalog.ColumnsOf(d)
 	out := make([]catalog.Column, 0, len(all))
 	for _, c := range all {
 		if !c.Hidden && c.State.Readable() {

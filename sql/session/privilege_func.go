@@ -65,13 +65,7 @@ func privilegeFunc(kind string) hostFunc {
 // hasColumn reports whether a relation has a column, which must be there if it is
 // named.
 func hasColumn(d catalog.Descriptor, column types.Datum) (bool, error) {
-	var cols []catalog.Column
-	switch x := d.(type) {
-	case *catalog.Table:
-		cols = x.Columns
-	case *catalog.View:
-		cols = x.Columns
-	}
+	cols := catalog.ColumnsOf(d)
 	named := column.Repr() == types.Bytes
 	found := slices.ContainsFunc(cols, func(c catalog.Column) bool {
 		return !c.Hidden && (named && c.Name == column.Str() || !named && int64(c.ID) == column.Int())

@@ -74,13 +74,7 @@ func aliasesFor(d catalog.Descriptor, ref *catalog.ViewRef, a *ast.Alias) []ast.
 		}
 		return ref.Columns[i].Name, true
 	}
-	var cols []catalog.Column
-	switch x := d.(type) {
-	case *catalog.Table:
-		cols = x.Columns
-	case *catalog.View:
-		cols = x.Columns
-	}
+	cols := catalog.ColumnsOf(d)
 	var names []ast.Node
 	last := 0
 	for i := range cols {
