@@ -81,13 +81,18 @@ func (g *group) Campaign() error {
 	}) {
 		return fmt.Errorf("raftgroup: this replica of %s does not vote", g.id)
 	}
-	if in.raft.State() == raft.Candidate {
-		// A candidate waits for the end of its election. One that gave up its next
-		// term frees it.
-		in.ep.Inject(&raft.RequestVoteRequest{RPCHeader: g.header(), Term: in.raft.CurrentTerm() + 1})
-	}
+	g.endElection(in)
 	in.ep.Inject(&raft.TimeoutNowRequest{RPCHeader: g.header()})
 	return nil
+}
+
+// endElection makes a follower of a candidate. Raft's candidate takes no notice of
+// a TimeoutNow until its election times out, and no leader's entries either once
+// it has one. A vote request of its next term, as if of one that gave up, frees it.
+func (g *group) endElection(in *instance) {
+	if in.raft.State() == raft.Candidate {
+		in.ep.Inject(&raft.RequestVoteRequest{RPCHeader: g.header(), Term: in.raft.CurrentTerm() + 1})
+	}
 }
 
 // CurrentTerm returns the group's term.
@@ -184,6 +189,13 @@ func (p *groupPeer) Campaign(polite bool) {
 	c.HeartbeatTimeout--
 	if err := r.ReloadConfig(c); err != nil {
 		g.h.log.Debug("not standing for election", "range", g.id, "err", err)
+	}
+}
+
+// TakingOver implements transport.Group.
+func (p *groupPeer) TakingOver() {
+	if in := p.inst.Load(); in != nil {
+		(*group)(p).endElection(in)
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"github.com/pamirdb/pamir/pkg/ids"
 	"github.com/pamirdb/pamir/pkg/keys"
 	"github.com/pamirdb/pamir/pkg/rpc"
@@ -583,6 +585,35 @@ func TestDivergentLogGoesWithTheSnapshot(t *testing.T) {
 		s.start(away)
 		s.open(away, 1)
 		s.waitSame(1, 10*time.Second, want, 1, 2, 3)
+	})
+}
+
+// TestTransferToCandidate hands over to a replica that has just asked in vain
+// whether it would be voted for, as one does that was opened and has not heard of
+// the leader yet. Raft's candidate would not hear the request, the leader would
+// take no proposals for the length of an election timeout, and stay.
+func TestTransferToCandidate(t *testing.T) {
+	simulate(t, 3, func(t *testing.T, s *simulation) {
+		s.seed(1, 1, 2, 3)
+		leader, _ := s.waitLeader(1, 10*time.Second)
+		mustPropose(t, leader, "first")
+		s.waitSame(1, 10*time.Second, []string{"first"}, 1, 2, 3)
+		to := 1 + leader.Status().Self.Node%3
+		s.crash(to)
+		s.start(to)
+		g := s.open(to, 1).(*group)
+		(*groupPeer)(g).Campaign(true)
+		s.until("an election", 100*time.Millisecond, func() bool { return g.inst.Load().raft.State() == raft.Candidate })
+		start := time.Now()
+		if err := leader.TransferLeadership(bg, to); err != nil {
+			t.Fatal(err)
+		}
+		s.until("the candidate to lead", time.Second, g.IsLeader)
+		if d := time.Since(start); d > 500*time.Millisecond {
+			t.Errorf("the transfer took %v", d)
+		}
+		mustPropose(t, g, "second")
+		s.waitSame(1, 10*time.Second, []string{"first", "second"}, 1, 2, 3)
 	})
 }
 

@@ -38,6 +38,9 @@ type Group interface {
 	// Campaign stands for election at once, politely: after asking whether the
 	// others would vote, if polite.
 	Campaign(polite bool)
+	// TakingOver is called before Raft is told to take over from the leader: an
+	// election under way must not keep it from it.
+	TakingOver()
 	// SendSnapshot writes the contents behind a token of Raft's InstallSnapshot.
 	SendSnapshot(token uint64, w io.Writer) error
 	// ReceiveSnapshot installs a snapshot and returns the current term.
@@ -214,8 +217,11 @@ func (t *Transport) receive(from ids.NodeID, f *frame) error {
 	if err != nil {
 		return err
 	}
-	if f.kind == kindTimeoutNow && ep.group.IsLeader() {
-		return ErrStale // it would depose a working leader
+	if f.kind == kindTimeoutNow {
+		if ep.group.IsLeader() {
+			return ErrStale // it would depose a working leader
+		}
+		ep.group.TakingOver()
 	}
 	return ep.enqueue(request{node: from, frame: *f, cmd: cmd})
 }
