@@ -89,9 +89,15 @@ func (g *group) Campaign() error {
 // endElection makes a follower of a candidate. Raft's candidate takes no notice of
 // a TimeoutNow until its election times out, and no leader's entries either once
 // it has one. A vote request of its next term, as if of one that gave up, frees it.
+//
+// A heartbeat makes it a follower by name only: heartbeats pass by Raft's main
+// loop, which waits for the election's end until something else comes along, and
+// an append from the past is nothing but that.
 func (g *group) endElection(in *instance) {
 	if in.raft.State() == raft.Candidate {
 		in.ep.Inject(&raft.RequestVoteRequest{RPCHeader: g.header(), Term: in.raft.CurrentTerm() + 1})
+	} else {
+		in.ep.Inject(&raft.AppendEntriesRequest{RPCHeader: g.header()})
 	}
 }
 

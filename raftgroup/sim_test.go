@@ -13,8 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"github.com/pamirdb/pamir/pkg/ids"
 	"github.com/pamirdb/pamir/pkg/keys"
 	"github.com/pamirdb/pamir/pkg/rpc"
@@ -603,7 +601,7 @@ func TestTransferToCandidate(t *testing.T) {
 		s.start(to)
 		g := s.open(to, 1).(*group)
 		(*groupPeer)(g).Campaign(true)
-		s.until("an election", 100*time.Millisecond, func() bool { return g.inst.Load().raft.State() == raft.Candidate })
+		time.Sleep(5 * time.Millisecond) // it asks, and is refused
 		start := time.Now()
 		if err := leader.TransferLeadership(bg, to); err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -78,17 +79,41 @@ type cluster struct {
 	certs string
 }
 
-// freeAddrs reserves ports by binding them for a moment.
+// givenPorts are those that a test of this process has had.
+var givenPorts struct {
+	sync.Mutex
+	m map[int]bool
+}
+
+// freeAddrs chooses addresses for nodes that are started later, and again after
+// they were killed. They lie below the ports that the system gives to whoever asks
+// for any, outgoing connections among them: such a port may be gone by then.
 func freeAddrs(t *testing.T, n int) []string {
 	t.Helper()
+	givenPorts.Lock()
+	defer givenPorts.Unlock()
+	if givenPorts.m == nil {
+		givenPorts.m = map[int]bool{}
+	}
 	var addrs []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for tries := 0; len(addrs) < n; tries++ {
+		port := 10000 + rand.IntN(20000)
+		if givenPorts.m[port] {
+			continue
+		}
+		addr := fmt.Sprint("127.0.0.1:", port)
+		l, err := net.Listen("tcp", addr)
 		if err != nil {
+			if tries > 1000 {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
-		addrs = append(addrs, l.Addr().String())
+		givenPorts.m[port] = true
+		addrs = append(addrs, addr)
 	}
 	return addrs
 }

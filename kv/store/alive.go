@@ -59,6 +59,25 @@ func (s *Store) ping(ctx context.Context, n ids.NodeID) {
 	s.known.nodes[n].gone = err != nil
 }
 
+// Silent asks all of nodes at once, and returns those that do not answer.
+func (s *Store) Silent(ctx context.Context, nodes []ids.NodeID) []ids.NodeID {
+	var wg sync.WaitGroup
+	gone := make([]bool, len(nodes))
+	for i, n := range nodes {
+		if n != s.cfg.Node {
+			wg.Go(func() { gone[i] = s.ask(ctx, n) != nil })
+		}
+	}
+	wg.Wait()
+	var silent []ids.NodeID
+	for i, n := range nodes {
+		if gone[i] {
+			silent = append(silent, n)
+		}
+	}
+	return silent
+}
+
 // ask waits for a sign of life.
 func (s *Store) ask(ctx context.Context, n ids.NodeID) error {
 	if s.cfg.Peers == nil {

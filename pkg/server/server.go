@@ -295,11 +295,14 @@ func (s *Server) watchStart(ctx context.Context, l *layers) {
 			return
 		case <-time.After(wait):
 		}
-		var silent []string
+		var nodes []ids.NodeID
 		for _, d := range s.registry.all() {
-			if !l.store.Alive(d.Node) {
-				silent = append(silent, fmt.Sprintf("%s at %s", d.Node, d.RPCAddr))
-			}
+			nodes = append(nodes, d.Node)
+		}
+		var silent []string
+		for _, n := range l.store.Silent(ctx, nodes) {
+			addr, _ := s.registry.resolve(n)
+			silent = append(silent, fmt.Sprintf("%s at %s", n, addr))
 		}
 		s.log.Warn("not serving yet: waiting for a majority of the replicas of the system ranges. Start the other nodes, or see why they do not answer",
 			"silent", strings.Join(silent, ", "))
