@@ -14,7 +14,7 @@ var ErrClosed = errors.New("transport: closed")
 // errTimeout ends a call that nobody answered.
 var errTimeout = errors.New("transport: request timed out")
 
-// call is a request under way.
+// call is a request under way. Its end closes done, or is told to then.
 type call struct {
 	id   uint64
 	node ids.NodeID
@@ -23,14 +23,16 @@ type call struct {
 	resp any
 	err  error
 	done chan struct{}
+	then func()
 }
 
-func (t *Transport) newCall(node ids.NodeID, ep *Endpoint, beat bool) *call {
-	c := &call{id: t.next.Add(1), node: node, ep: ep, beat: beat, done: make(chan struct{})}
-	t.callMu.Lock()
-	t.calls[c.id] = c
-	t.callMu.Unlock()
-	return c
+func (c *call) end(resp any, err error) {
+	c.resp, c.err = resp, err
+	if c.then != nil {
+		c.then()
+	} else {
+		close(c.done)
+	}
 }
 
 // take removes a call, and reports whether it was still open: only who takes it
@@ -45,8 +47,7 @@ func (t *Transport) take(id uint64) (*call, bool) {
 
 func (t *Transport) finish(c *call, resp any, err error) {
 	if _, ok := t.take(c.id); ok {
-		c.resp, c.err = resp, err
-		close(c.done)
+		c.end(resp, err)
 	}
 }
 
@@ -69,8 +70,7 @@ func (t *Transport) answered(f *frame) {
 	if !ok {
 		return // too late
 	}
-	c.resp, c.err = decodeAnswer(f)
-	close(c.done)
+	c.end(decodeAnswer(f))
 }
 
 // wait waits for a call's end.
@@ -91,24 +91,32 @@ func (c *call) wait(t *Transport, timeout time.Duration) (any, error) {
 
 // startCall sends a request.
 func (ep *Endpoint) startCall(to replica, k kind, body []byte) *call {
+	c := &call{id: ep.t.next.Add(1), node: to.node, ep: ep, beat: k == kindHeartbeat, done: make(chan struct{})}
+	ep.send(c, to, k, body)
+	return c
+}
+
+// send sends a call's request.
+func (ep *Endpoint) send(c *call, to replica, k kind, body []byte) {
 	t := ep.t
-	c := t.newCall(to.node, ep, k == kindHeartbeat)
-	f := frame{kind: k, rng: ep.rng, from: ep.self, to: to.id, request: c.id, body: body}
+	t.callMu.Lock()
+	t.calls[c.id] = c
+	t.callMu.Unlock()
 	select {
 	case <-ep.closed:
 		t.finish(c, nil, ErrClosed)
-		return c
+		return
 	default:
 	}
+	f := frame{kind: k, rng: ep.rng, from: ep.self, to: to.id, request: c.id, body: body}
 	if k == kindHeartbeat {
 		t.queueBeat(to.node, &f)
 	} else if err := t.send(to.node, &f); err != nil {
 		t.finish(c, nil, err)
 	}
-	return c
 }
 
-// unsent reports whether an error means that waiting for the peer helps.
+// unreachable reports whether an error means that waiting for the peer helps.
 func unreachable(err error) bool {
 	return errors.Is(err, rpc.ErrUnreachable) || errors.Is(err, errTimeout)
 }
