@@ -317,6 +317,43 @@ func TestUnavailableIsTriedAgain(t *testing.T) {
 	}
 }
 
+// A node that does not answer is not waited for while others do, not even when
+// they have nothing to offer yet. If nobody seems to answer, all are tried.
+func TestTheDeadAreNotAsked(t *testing.T) {
+	w, rs := newWorld(t, 3)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if _, err := rs[1].Send(ctx, gets("\x04a")); err != nil {
+		t.Fatal(err)
+	}
+	r := w.at(api.Key("\x04")).RangeID
+	rs[1].cfg.Alive = func(n ids.NodeID) bool { return n != 1 }
+	w.mu.Lock()
+	w.hints[r] = 1
+	tries := 0
+	w.fail = func(n ids.NodeID, _ *api.BatchRequest) error {
+		if n == 1 {
+			t.Error("the dead node was asked")
+		}
+		if tries++; tries == 10 {
+			w.holder[r] = 3
+		}
+		return nil
+	}
+	w.mu.Unlock()
+	if _, err := rs[1].Send(ctx, gets("\x04a")); err != nil {
+		t.Fatal(err)
+	}
+	rs[0].cfg.Node = func() ids.NodeID { return 9 } // a node without a replica
+	rs[0].cfg.Alive = func(n ids.NodeID) bool { return n == 9 }
+	w.mu.Lock()
+	w.fail, w.hints[r] = nil, 0
+	w.mu.Unlock()
+	if _, err := rs[0].Send(ctx, gets("\x04a")); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestConditionNamesTheWholeBatchsRequest(t *testing.T) {
 	ctx := context.Background()
 	w, rs := newWorld(t, 1)

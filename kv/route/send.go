@@ -154,20 +154,28 @@ func (r *Router) firstChoice(e *entry, self ids.NodeID) ids.NodeID {
 	return self
 }
 
-// nextChoice returns a replica's node that was not tried, living ones first.
-func (r *Router) nextChoice(e *entry, tried []ids.NodeID) (choice ids.NodeID) {
+// nextChoice returns a replica's node that was not tried, voters first. One that
+// does not answer is no choice while others do: a call to it may hang.
+func (r *Router) nextChoice(e *entry, tried []ids.NodeID) ids.NodeID {
+	var other, silent ids.NodeID
+	answers := false
 	for _, rep := range e.desc.Replicas {
-		if slices.Contains(tried, rep.Node) {
-			continue
-		}
-		if rep.Type == api.Voter && r.alive(rep.Node) {
+		alive, untried := r.alive(rep.Node), !slices.Contains(tried, rep.Node)
+		answers = answers || alive
+		switch {
+		case !untried:
+		case alive && rep.Type == api.Voter:
 			return rep.Node
-		}
-		if choice == 0 {
-			choice = rep.Node
+		case alive && other == 0:
+			other = rep.Node
+		case !alive && silent == 0:
+			silent = rep.Node
 		}
 	}
-	return choice
+	if other == 0 && !answers {
+		return silent
+	}
+	return other
 }
 
 // sendTo sends a batch to a replica, here or elsewhere.
@@ -211,7 +219,7 @@ func (r *Router) sendRemote(ctx context.Context, target ids.NodeID, ba *api.Batc
 // without its connections noticing.
 const (
 	watchAfter = time.Second
-	watchEvery = time.Second
+	watchEvery = 500 * time.Millisecond
 )
 
 // call sends a request and waits for the answer as long as the target lives.
