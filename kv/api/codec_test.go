@@ -65,7 +65,7 @@ func (f filler) fill(v reflect.Value, depth int) {
 		f.fill(v.Elem(), depth)
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if name := v.Type().Field(i).Name; name == "Result" || name == "ObservedAt" || (name == "Parts" && depth > 0) {
+			if name := v.Type().Field(i).Name; name == "Result" || name == "ObservedAt" || name == "Once" || (name == "Parts" && depth > 0) {
 				continue
 			}
 			next := depth

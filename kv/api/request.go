@@ -276,6 +276,10 @@ type Header struct {
 	Gateway ids.NodeID
 	// LockTimeoutNanos bounds lock waits (0: none): 55P03.
 	LockTimeoutNanos int64
+	// Once says that the batch must not be executed twice, whatever is in it: when
+	// the answer is lost, the sender gets an AmbiguousError. It stays on the
+	// sender's node.
+	Once bool
 	// ObservedAt is what the coordinator knows of nodes' clocks. It stays on the
 	// sender's node: kv/route puts the target's into Txn.Observed.
 	ObservedAt []ObservedTimestamp

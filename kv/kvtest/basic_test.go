@@ -1,17 +1,21 @@
 package kvtest_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/pamirdb/pamir/kv"
 	"github.com/pamirdb/pamir/kv/api"
 	"github.com/pamirdb/pamir/kv/kvtest"
 	"github.com/pamirdb/pamir/kv/txn"
+	"github.com/pamirdb/pamir/pkg/ids"
 	"github.com/pamirdb/pamir/pkg/keys"
+	"github.com/pamirdb/pamir/pkg/rpc"
 )
 
 func key(i int) api.Key { return keys.AppendInt(keys.TableIndex(104, 1), int64(i)) }
@@ -177,4 +181,79 @@ func TestInsertConflict(t *testing.T) {
 		}
 		must(t, tx.Rollback(ctx))
 	})
+}
+
+// meddler loses the answer to the first write of key, after all else of the commit
+// has arrived and somebody else, who takes the coordinator for dead, has found that
+// the transaction is committed.
+type meddler struct {
+	api.Sender
+	key    api.Key
+	staged chan struct{}
+	find   func(*api.TxnMeta) error
+	lost   atomic.Bool
+}
+
+func (m *meddler) Send(ctx context.Context, ba *api.BatchRequest) (*api.BatchResponse, error) {
+	br, err := m.Sender.Send(ctx, ba)
+	if ba.Txn == nil || err != nil {
+		return br, err
+	}
+	for i := range ba.Requests {
+		switch r := &ba.Requests[i]; {
+		case r.Kind == api.EndTxn && len(r.Txn.InFlight) > 0:
+			close(m.staged)
+		case r.Kind == api.Put && bytes.Equal(r.Key, m.key) && m.lost.CompareAndSwap(false, true):
+			<-m.staged
+			return nil, errors.Join(m.find(ba.Txn), rpc.ErrUnreachable)
+		}
+	}
+	return br, err
+}
+
+// The answer to a write of a parallel commit gets lost, somebody finds that the
+// transaction is committed, and the write that is sent again meets a newer one. That
+// must not count as a failed commit, after which all is done again.
+func TestLostAnswerOfACommit(t *testing.T) {
+	ctx := context.Background()
+	m := &meddler{key: key(15), staged: make(chan struct{})}
+	c := kvtest.NewCluster(kvtest.Options{Splits: []api.Key{key(0), key(10), key(20)},
+		Wrap: func(_ ids.NodeID, s api.Sender) api.Sender { m.Sender = s; return m }})
+	defer c.Close()
+	db := c.Node(1)
+	m.find = func(of *api.TxnMeta) error {
+		send := func(k api.Kind, at api.Key, args *api.TxnArgs) (*api.Response, error) {
+			args.Pushee = *of
+			br, err := db.Router.Send(ctx, &api.BatchRequest{Requests: []api.Request{{Kind: k, Key: at, Txn: args}}})
+			if err != nil {
+				return nil, err
+			}
+			return &br.Responses[0], nil
+		}
+		if r, err := send(api.RecoverTxn, of.Anchor, &api.TxnArgs{Commit: true}); err != nil || r.Txn.Status != api.Committed {
+			t.Errorf("recovered: %+v, %v", r, err)
+		}
+		if _, err := send(api.ResolveIntent, m.key, &api.TxnArgs{Status: api.Committed}); err != nil {
+			return err
+		}
+		return db.Run(ctx, kv.TxnOptions{}, func(tx kv.Txn) error {
+			put(t, tx, 15, "%s", get(t, tx, 15)+"y")
+			return nil
+		})
+	}
+	runs := 0
+	must(t, db.Run(ctx, kv.TxnOptions{}, func(tx kv.Txn) error {
+		runs++
+		put(t, tx, 5, "%s", get(t, tx, 5)+"x")
+		put(t, tx, 15, "x")
+		return nil
+	}))
+	tx := begin(t, db, kv.TxnOptions{})
+	if got := get(t, tx, 5); got != "-x" || runs != 1 {
+		t.Errorf("%q after %d runs", got, runs)
+	}
+	if got := get(t, tx, 15); got != "xy" {
+		t.Errorf("read %q after two transactions", got)
+	}
+	must(t, tx.Commit(ctx))
 }

@@ -39,8 +39,10 @@ type Options struct {
 	Clock func(ids.NodeID) *hlc.Clock
 	// MaxOffset is the clocks' largest difference (0: 250 ms).
 	MaxOffset time.Duration
-	// Wrap puts something between the routers and a node's ranges.
+	// Wrap puts something between a router and its own node's ranges.
 	Wrap func(ids.NodeID, api.Sender) api.Sender
+	// Faults are what goes wrong with batches; nil means nothing.
+	Faults *Faults
 }
 
 // Cluster is nodes and ranges in memory.
@@ -68,7 +70,6 @@ type Node struct {
 	clock *hlc.Clock
 	peers *rpc.MemNode
 	waits *concurrency.Waits
-	local api.Sender
 }
 
 // DB is a cluster seen from its first node.
@@ -120,14 +121,19 @@ func (c *Cluster) newNode(id ids.NodeID) *Node {
 	} else {
 		n.clock = hlc.NewClock(nil, c.opts.MaxOffset)
 	}
-	n.local = &local{n}
-	if c.opts.Wrap != nil {
-		n.local = c.opts.Wrap(id, n.local)
+	var served, own api.Sender = &local{n}, &local{n}
+	var net rpc.Peers = n.peers
+	if f := c.opts.Faults; f != nil {
+		served = &ranges{f, served}
+		own, net = &way{f, served}, &peers{n.peers, f}
 	}
-	route.RegisterServer(n.peers, n.local, n.clock)
+	if c.opts.Wrap != nil {
+		own = c.opts.Wrap(id, own)
+	}
+	route.RegisterServer(n.peers, served, n.clock)
 	self := func() ids.NodeID { return id }
 	n.Router = route.New(route.Config{
-		Local: n.local, Node: self, Peers: n.peers, Clock: n.clock,
+		Local: own, Node: self, Peers: net, Clock: n.clock,
 		FirstRange: func() (api.RangeDescriptor, bool) { return c.descAt(keys.MinKey), true },
 		Lookup: func(_ context.Context, _ api.Sender, key api.Key) ([]api.RangeDescriptor, error) {
 			return []api.RangeDescriptor{c.descAt(key)}, nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pamirdb/pamir/kv/api"
 	"github.com/pamirdb/pamir/pkg/ids"
+	"github.com/pamirdb/pamir/pkg/rpc"
 )
 
 // Faults makes ranges misbehave as a network and a busy cluster do. Each rate is
@@ -36,9 +37,6 @@ func NewFaults(seed uint64) *Faults { return &Faults{r: rand.New(rand.NewPCG(see
 // Stop ends the faults.
 func (f *Faults) Stop() { f.off.Store(true) }
 
-// Wrap is for Options.Wrap.
-func (f *Faults) Wrap(_ ids.NodeID, s api.Sender) api.Sender { return &faulty{f, s} }
-
 func (f *Faults) roll(rate int) bool {
 	if rate == 0 || f.off.Load() {
 		return false
@@ -52,13 +50,14 @@ func (f *Faults) roll(rate int) bool {
 	return hit
 }
 
-type faulty struct {
+// ranges is a node's ranges, which refuse batches.
+type ranges struct {
 	f *Faults
 	s api.Sender
 }
 
 // Send implements api.Sender.
-func (s *faulty) Send(ctx context.Context, ba *api.BatchRequest) (*api.BatchResponse, error) {
+func (s *ranges) Send(ctx context.Context, ba *api.BatchRequest) (*api.BatchResponse, error) {
 	f := s.f
 	if f.roll(f.Delay) {
 		time.Sleep(time.Duration(rand.N(2 * time.Millisecond)))
@@ -69,14 +68,37 @@ func (s *faulty) Send(ctx context.Context, ba *api.BatchRequest) (*api.BatchResp
 	if ba.Txn != nil && retriable(ba) && f.roll(f.Retry) {
 		return nil, &api.RetryError{Reason: api.ReasonPushed, Timestamp: ba.Txn.ReadTS.Next()}
 	}
-	br, err := s.s.Send(ctx, ba)
-	if err == nil && f.roll(f.Lose) {
-		if decides(ba) {
-			return nil, &api.AmbiguousError{Cause: "fault"}
-		}
-		return nil, &api.UnavailableError{RangeID: ba.RangeID, Reason: "lost"}
+	return s.s.Send(ctx, ba)
+}
+
+// way is what a router sends through to its own node's ranges, and peers to other
+// nodes'. Answers get lost on both.
+type way struct {
+	f *Faults
+	s api.Sender
+}
+
+// Send implements api.Sender.
+func (w *way) Send(ctx context.Context, ba *api.BatchRequest) (*api.BatchResponse, error) {
+	br, err := w.s.Send(ctx, ba)
+	if err == nil && w.f.roll(w.f.Lose) {
+		return nil, rpc.ErrUnreachable
 	}
 	return br, err
+}
+
+type peers struct {
+	rpc.Peers
+	f *Faults
+}
+
+// Call implements rpc.Peers.
+func (p *peers) Call(ctx context.Context, to ids.NodeID, c rpc.Class, m rpc.Method, payload []byte) ([]byte, error) {
+	b, err := p.Peers.Call(ctx, to, c, m, payload)
+	if err == nil && p.f.roll(p.f.Lose) {
+		return nil, rpc.ErrUnreachable
+	}
+	return b, err
 }
 
 // retriable reports whether a range might answer the batch with a RetryError.
@@ -84,23 +106,6 @@ func retriable(ba *api.BatchRequest) bool {
 	switch ba.Requests[0].Kind {
 	case api.Get, api.Scan, api.Put, api.Delete:
 		return true
-	}
-	return false
-}
-
-// decides reports whether a lost answer leaves the sender in doubt.
-func decides(ba *api.BatchRequest) bool {
-	for i := range ba.Requests {
-		switch r := &ba.Requests[i]; r.Kind {
-		case api.Increment:
-			return true
-		case api.EndTxn:
-			return r.Txn.Commit
-		case api.Put, api.Delete:
-			if ba.Txn == nil {
-				return true
-			}
-		}
 	}
 	return false
 }

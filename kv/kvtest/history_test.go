@@ -204,7 +204,7 @@ func TestListAppendWithFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := kvtest.NewFaults(5)
 			f.Refuse, f.Lose, f.Retry, f.Delay = 20, 30, 30, 50
-			o.Wrap = f.Wrap
+			o.Faults = f
 			c := kvtest.NewCluster(o)
 			defer c.Close()
 			l := &lists{c: c, keys: 6}

@@ -293,8 +293,12 @@ func observedAt(list []api.ObservedTimestamp, n ids.NodeID) (ts hlc.Timestamp) {
 }
 
 // idempotent reports whether executing a batch twice does what executing it once
-// does. Intents are: a transaction's write of one sequence number is one write.
+// does. Intents are: a transaction's write of one sequence number is one write, as
+// long as nobody can take the transaction for committed.
 func idempotent(ba *api.BatchRequest) bool {
+	if ba.Once {
+		return false
+	}
 	for i := range ba.Requests {
 		switch req := &ba.Requests[i]; req.Kind {
 		case api.Put, api.Delete:

@@ -317,7 +317,13 @@ func (t *Txn) commitLaid(ctx context.Context) error {
 		ba.Requests = []api.Request{t.endFixed(locks)}
 		br, err := t.db.cfg.Ranges.Send(ctx, ba)
 		if err == nil {
-			t.committedAt(ba.Txn.WriteTS.Forward(br.WriteTS), false)
+			// A recovery may have committed it before, at an earlier timestamp than
+			// this one's.
+			at := br.WriteTS
+			if at.IsZero() {
+				at = ba.Txn.WriteTS
+			}
+			t.committedAt(at, false)
 			return nil
 		}
 		// The record stays until we are told of it, so that asking again is safe.

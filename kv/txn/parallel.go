@@ -107,6 +107,10 @@ func (t *Txn) sendHalf(ctx context.Context, m *api.TxnMeta, reqs []api.Request) 
 	ba.Txn, ba.ReadTS = m, m.ReadTS
 	ba.NoIntents = false
 	ba.ReadSeq = t.readSeq(0)
+	// Were the answer to a write lost, the transaction might be committed: others
+	// may find that out, resolve the write and build on it. If it were then laid
+	// once more, above theirs, theirs would be gone.
+	ba.Once = true
 	return t.db.cfg.Ranges.Send(ctx, ba)
 }
 
@@ -128,11 +132,17 @@ func (t *Txn) decide(ctx context.Context, b *kv.Batch, m *api.TxnMeta, there []*
 		return t.staging(ctx, m, there, record.br, laid.br)
 	case record.err != nil && isDefinite(record.err):
 		return again(conditionOf(record.err, stage, func(i int) int32 { return index(i, true) }))
-	case record.err == nil && isDefinite(laid.err):
-		if err := t.unstage(ctx, m); err != nil {
+	case record.err == nil:
+		switch r, err := t.unstage(ctx, m); {
+		case err == nil && r.Status != api.Pending:
+			return t.recovered(r)
+		case err == nil && isDefinite(laid.err):
+			return again(conditionOf(laid.err, others, func(i int) int32 { return index(i, false) }))
+		case err == nil:
+			return &againError{} // nobody can take it for committed any more
+		case isDefinite(laid.err):
 			return err
 		}
-		return again(conditionOf(laid.err, others, func(i int) int32 { return index(i, false) }))
 	}
 	return t.recoverOutcome(m, there, errors.Join(record.err, laid.err))
 }
@@ -148,17 +158,19 @@ func again(err error) error {
 	return err
 }
 
-// unstage makes the record pending again after a failed staging.
-func (t *Txn) unstage(ctx context.Context, m *api.TxnMeta) error {
+// unstage makes the record pending again after a failed staging, and returns it.
+// It is not pending if others were faster: they may have aborted the transaction,
+// or found it committed when only the answer to a write was lost.
+func (t *Txn) unstage(ctx context.Context, m *api.TxnMeta) (*api.TxnRecord, error) {
 	ba := &api.BatchRequest{Requests: []api.Request{{
 		Kind: api.HeartbeatTxn, Key: m.Anchor, Txn: &api.TxnArgs{Status: api.Staging},
 	}}}
 	ba.Txn, ba.ReadTS, ba.Gateway = m, m.ReadTS, m.Gateway
 	br, err := t.db.cfg.Ranges.Send(ctx, ba)
-	if err == nil && br.Responses[0].Txn != nil && br.Responses[0].Txn.Status == api.Aborted {
-		return &api.AbortedError{Reason: "by a conflicting transaction"}
+	if err != nil {
+		return nil, err
 	}
-	return err
+	return br.Responses[0].Txn, nil
 }
 
 // staging ends a round in which every write was laid: the transaction is
