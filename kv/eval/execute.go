@@ -347,7 +347,11 @@ func (ev *evaluation) attempt(ctx context.Context) (err error) {
 		ev.resetEvaluation()
 	}
 	if err == nil && (len(ev.changes.Ops) > 0 || !ev.gc.IsZero()) {
-		return ev.propose(ctx)
+		// A sender that has given up may be about to send the batch again, or to
+		// commit without it: from here on it would have to wait for our latches.
+		if err = ctx.Err(); err == nil {
+			return ev.propose(ctx)
+		}
 	}
 	if err == nil {
 		ev.giveBack()

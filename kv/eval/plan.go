@@ -57,22 +57,13 @@ func (ev *evaluation) makePlan() error {
 	return nil
 }
 
-// isOnePhase reports whether the batch holds all that is left of its transaction,
-// so that versions can be written straight and no record is needed.
+// isOnePhase reports whether the batch holds all writes of its transaction, so that
+// versions can be written straight and no record is needed. With intents laid it
+// needs one: a coordinator that misses the answer asks again, and whoever met an
+// intent asks for the record, before it is resolved or after.
 func (ev *evaluation) isOnePhase(end *api.Request) bool {
 	a := end.Txn
-	if !a.Commit || len(a.InFlight) > 0 || !ev.inRange(ev.anchor()) {
-		return false
-	}
-	if ev.ba.NoIntents {
-		return true // elsewhere there are locks at most
-	}
-	for i := range a.Locks {
-		if !ev.spanInRange(a.Locks[i].Start, a.Locks[i].End) {
-			return false
-		}
-	}
-	return true
+	return a.Commit && len(a.InFlight) == 0 && ev.ba.NoIntents && ev.inRange(ev.anchor())
 }
 
 // anchor returns where the header's transaction has its record.

@@ -526,3 +526,18 @@ func TestEffectsEncoding(t *testing.T) {
 		}
 	}
 }
+
+// A sender that has given up may be about to go on without the batch.
+func TestGivenUpBatchHasNoEffect(t *testing.T) {
+	c := newCluster(nil)
+	defer c.close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	now := c.clock.Now()
+	txn := &api.TxnMeta{ID: ids.TxnID{1}, Anchor: api.Key("k"), StartTS: now, ReadTS: now, WriteTS: now}
+	_, err := c.Send(ctx, &api.BatchRequest{Header: api.Header{Txn: txn, ReadTS: now},
+		Requests: []api.Request{{Kind: api.Put, Key: api.Key("k"), Value: []byte("v"), Seq: 1}}})
+	if !errors.Is(err, context.Canceled) || c.proposals.Load() != 0 {
+		t.Errorf("%v, %d commands", err, c.proposals.Load())
+	}
+}

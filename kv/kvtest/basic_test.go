@@ -183,15 +183,17 @@ func TestInsertConflict(t *testing.T) {
 	})
 }
 
-// meddler loses the answer to the first write of key, after all else of the commit
-// has arrived and somebody else, who takes the coordinator for dead, has found that
-// the transaction is committed.
+// meddler loses the answer to one batch, and does something before.
 type meddler struct {
 	api.Sender
-	key    api.Key
-	staged chan struct{}
-	find   func(*api.TxnMeta) error
 	lost   atomic.Bool
+	loses  func(*api.BatchRequest, *api.Request) bool
+	before func(*api.TxnMeta) error
+}
+
+func (m *meddler) wrap(_ ids.NodeID, s api.Sender) api.Sender {
+	m.Sender = s
+	return m
 }
 
 func (m *meddler) Send(ctx context.Context, ba *api.BatchRequest) (*api.BatchResponse, error) {
@@ -200,40 +202,45 @@ func (m *meddler) Send(ctx context.Context, ba *api.BatchRequest) (*api.BatchRes
 		return br, err
 	}
 	for i := range ba.Requests {
-		switch r := &ba.Requests[i]; {
-		case r.Kind == api.EndTxn && len(r.Txn.InFlight) > 0:
-			close(m.staged)
-		case r.Kind == api.Put && bytes.Equal(r.Key, m.key) && m.lost.CompareAndSwap(false, true):
-			<-m.staged
-			return nil, errors.Join(m.find(ba.Txn), rpc.ErrUnreachable)
+		if m.loses(ba, &ba.Requests[i]) && m.lost.CompareAndSwap(false, true) {
+			return nil, errors.Join(m.before(ba.Txn), rpc.ErrUnreachable)
 		}
 	}
 	return br, err
 }
 
-// The answer to a write of a parallel commit gets lost, somebody finds that the
-// transaction is committed, and the write that is sent again meets a newer one. That
-// must not count as a failed commit, after which all is done again.
-func TestLostAnswerOfACommit(t *testing.T) {
+// about sends a request about another's transaction.
+func about(db *kvtest.Node, of *api.TxnMeta, k api.Kind, at api.Key, args api.TxnArgs) (*api.Response, error) {
+	args.Pushee = *of
+	br, err := db.Router.Send(context.Background(), &api.BatchRequest{Requests: []api.Request{{Kind: k, Key: at, Txn: &args}}})
+	if err != nil {
+		return nil, err
+	}
+	return &br.Responses[0], nil
+}
+
+// The answer to a write of a parallel commit gets lost, somebody who takes the
+// coordinator for dead finds that the transaction is committed, and the write that
+// is sent again meets a newer one. That must not count as a failed commit, after
+// which all is done again.
+func TestLostAnswerOfAWrite(t *testing.T) {
 	ctx := context.Background()
-	m := &meddler{key: key(15), staged: make(chan struct{})}
-	c := kvtest.NewCluster(kvtest.Options{Splits: []api.Key{key(0), key(10), key(20)},
-		Wrap: func(_ ids.NodeID, s api.Sender) api.Sender { m.Sender = s; return m }})
+	staged := make(chan struct{})
+	m := &meddler{loses: func(_ *api.BatchRequest, r *api.Request) bool {
+		if r.Kind == api.EndTxn && len(r.Txn.InFlight) > 0 {
+			close(staged)
+		}
+		return r.Kind == api.Put && bytes.Equal(r.Key, key(15))
+	}}
+	c := kvtest.NewCluster(kvtest.Options{Splits: []api.Key{key(0), key(10), key(20)}, Wrap: m.wrap})
 	defer c.Close()
 	db := c.Node(1)
-	m.find = func(of *api.TxnMeta) error {
-		send := func(k api.Kind, at api.Key, args *api.TxnArgs) (*api.Response, error) {
-			args.Pushee = *of
-			br, err := db.Router.Send(ctx, &api.BatchRequest{Requests: []api.Request{{Kind: k, Key: at, Txn: args}}})
-			if err != nil {
-				return nil, err
-			}
-			return &br.Responses[0], nil
-		}
-		if r, err := send(api.RecoverTxn, of.Anchor, &api.TxnArgs{Commit: true}); err != nil || r.Txn.Status != api.Committed {
+	m.before = func(of *api.TxnMeta) error {
+		<-staged
+		if r, err := about(db, of, api.RecoverTxn, of.Anchor, api.TxnArgs{Commit: true}); err != nil || r.Txn.Status != api.Committed {
 			t.Errorf("recovered: %+v, %v", r, err)
 		}
-		if _, err := send(api.ResolveIntent, m.key, &api.TxnArgs{Status: api.Committed}); err != nil {
+		if _, err := about(db, of, api.ResolveIntent, key(15), api.TxnArgs{Status: api.Committed}); err != nil {
 			return err
 		}
 		return db.Run(ctx, kv.TxnOptions{}, func(tx kv.Txn) error {
@@ -254,6 +261,37 @@ func TestLostAnswerOfACommit(t *testing.T) {
 	}
 	if got := get(t, tx, 15); got != "xy" {
 		t.Errorf("read %q after two transactions", got)
+	}
+	must(t, tx.Commit(ctx))
+}
+
+// The answer to a commit of laid intents gets lost, and somebody who met one of
+// them builds on it and asks to move the transaction up, before the coordinator asks
+// again. It is committed all the same.
+func TestLostAnswerOfACommit(t *testing.T) {
+	ctx := context.Background()
+	m := &meddler{loses: func(_ *api.BatchRequest, r *api.Request) bool { return r.Kind == api.EndTxn && r.Txn.Commit }}
+	c := kvtest.NewCluster(kvtest.Options{FlushWrites: true, Wrap: m.wrap})
+	defer c.Close()
+	db := c.Node(1)
+	m.before = func(of *api.TxnMeta) error {
+		must(t, db.Run(ctx, kv.TxnOptions{}, func(tx kv.Txn) error {
+			put(t, tx, 5, "%s", get(t, tx, 5)+"y")
+			return nil
+		}))
+		to := db.Clock().Now()
+		_, err := about(db, of, api.PushTxn, of.Anchor, api.TxnArgs{PushTo: to, PusheeSeen: to})
+		return err
+	}
+	runs := 0
+	must(t, db.Run(ctx, kv.TxnOptions{}, func(tx kv.Txn) error {
+		runs++
+		put(t, tx, 5, "%s", get(t, tx, 5)+"x")
+		return nil
+	}))
+	tx := begin(t, db, kv.TxnOptions{})
+	if got := get(t, tx, 5); got != "-xy" || runs != 1 {
+		t.Errorf("%q after %d runs", got, runs)
 	}
 	must(t, tx.Commit(ctx))
 }

@@ -89,21 +89,30 @@ func (in *Intent) HasSeq(seq api.Seq) bool {
 }
 
 // Rewrite returns the intent after another write of the same transaction. A
-// write of the same sequence replaces the older one.
+// write of the same sequence replaces the older one; one that was sent again, and
+// comes after later ones, takes its place among them.
 func (in *Intent) Rewrite(txn *api.TxnMeta, w SeqValue) Intent {
 	out := Intent{Txn: *txn, SeqValue: w}
 	if in.Txn.Epoch != txn.Epoch {
 		return out
 	}
 	out.Txn.WriteTS = txn.WriteTS.Forward(in.Txn.WriteTS)
-	for _, h := range in.History {
-		if h.Seq < w.Seq {
-			out.History = append(out.History, h)
+	if len(in.History) == 0 && in.Seq == w.Seq {
+		return out
+	}
+	all := make([]SeqValue, 0, len(in.History)+2)
+	for _, h := range append(in.History[:len(in.History):len(in.History)], in.SeqValue) {
+		if h.Seq > w.Seq && (len(all) == 0 || all[len(all)-1].Seq < w.Seq) {
+			all = append(all, w)
+		}
+		if h.Seq != w.Seq {
+			all = append(all, h)
 		}
 	}
-	if in.Seq < w.Seq {
-		out.History = append(out.History, in.SeqValue)
+	if last := len(all) - 1; all[last].Seq > w.Seq {
+		out.SeqValue, all = all[last], all[:last]
 	}
+	out.History = all
 	return out
 }
 
