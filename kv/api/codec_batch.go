@@ -28,6 +28,11 @@ func AppendBatchResponse(b []byte, br *BatchResponse) []byte {
 		b = appendTS(b, *t)
 	}
 	b = appendInt(b, int64(br.Node))
+	if br.Newer == nil {
+		b = append(b, 0)
+	} else {
+		b = appendDesc(append(b, 1), br.Newer)
+	}
 	return appendStats(b, &br.Stats)
 }
 
@@ -39,6 +44,10 @@ func DecodeBatchResponse(b []byte) (*BatchResponse, error) {
 		*t = d.ts()
 	}
 	readNode(d, &br.Node)
+	if d.byte() != 0 {
+		br.Newer = &RangeDescriptor{}
+		readDesc(d, br.Newer)
+	}
 	readStats(d, &br.Stats)
 	if err := d.finish(); err != nil {
 		return nil, err
@@ -89,6 +98,7 @@ func appendHeader(b []byte, h *Header) []byte {
 	set(headLockSeq, h.LockSeq != 0)
 	b = append(b, mask)
 	b = appendInt(b, int64(h.RangeID))
+	b = appendUint(b, h.Generation)
 	b = appendInt(b, int64(h.Gateway))
 	b = appendInt(b, int64(h.ReadSeq))
 	if h.Txn != nil {
@@ -115,6 +125,7 @@ func appendHeader(b []byte, h *Header) []byte {
 func readHeader(d *decoder, h *Header) {
 	mask := d.byte()
 	h.RangeID = rangeID(d)
+	h.Generation = d.uint()
 	readNode(d, &h.Gateway)
 	h.ReadSeq = Seq(d.int32())
 	if mask&headTxn != 0 {

@@ -249,8 +249,10 @@ type AdminArgs struct {
 // Header is what a batch's requests share.
 type Header struct {
 	// RangeID and Generation are what the sender believes; the receiver answers
-	// a RangeMismatchError when Key is not in its bounds.
-	RangeID ids.RangeID
+	// a RangeMismatchError when Key is not in its bounds, and tells of a newer
+	// descriptor. Generation 0 asks for no news.
+	RangeID    ids.RangeID
+	Generation uint64
 	// Txn is the sender's transaction; nil for non-transactional batches.
 	Txn *TxnMeta
 	// ReadTS is the read timestamp; zero lets the leaseholder choose its own
@@ -372,6 +374,8 @@ type BatchResponse struct {
 	// ObservedAt lists Node and Observed of each node that took part, when
 	// kv/route merged several answers; it is not encoded.
 	ObservedAt []ObservedTimestamp
+	// Newer is the range's descriptor if the sender's is older.
+	Newer *RangeDescriptor
 	// Stats counts the work for EXPLAIN ANALYZE.
 	Stats BatchStats
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -63,6 +65,10 @@ func (n *worldNode) Send(_ context.Context, ba *api.BatchRequest) (*api.BatchRes
 			}
 		}
 		br := answer(ba)
+		if ba.Generation < d.Generation {
+			now := *d
+			br.Newer = &now
+		}
 		if w.after != nil {
 			if err := w.after(n.id, ba); err != nil {
 				return nil, err
@@ -314,6 +320,37 @@ func TestUnavailableIsTriedAgain(t *testing.T) {
 	defer cancel()
 	if _, err := rs[1].Send(ctx, gets("\x04a")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
+	}
+}
+
+// A sender hears of new replicas from the leaseholder that it keeps asking.
+func TestNewerDescriptorIsTakenOver(t *testing.T) {
+	ctx := t.Context()
+	w, rs := newWorld(t, 3)
+	for i, r := range rs {
+		if _, err := r.Send(ctx, gets("\x04a")); err != nil {
+			t.Fatal(err)
+		}
+		w.mu.Lock()
+		d := &w.ranges[len(w.ranges)-1]
+		d.Replicas = append(slices.Clone(d.Replicas), api.ReplicaDescriptor{Node: 9, Replica: ids.ReplicaID(9 + i)})
+		d.Generation++
+		want := *d
+		w.mu.Unlock()
+		if _, err := r.Send(ctx, gets("\x04a")); err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.Range(ctx, api.Key("\x04a"))
+		if err != nil || !reflect.DeepEqual(*got, want) {
+			t.Errorf("router %d has %+v, want %+v, %v", i+1, got, want, err)
+		}
+		w.takeLog()
+		if _, err := r.Send(ctx, gets("\x04a")); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.takeLog(); got != "[n1/r2:1]" {
+			t.Errorf("router %d forgot the leaseholder: %s", i+1, got)
+		}
 	}
 }
 

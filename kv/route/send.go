@@ -17,7 +17,7 @@ import (
 // sendToRange sends a batch that lies in one range, trying its replicas until
 // one serves it.
 func (r *Router) sendToRange(ctx context.Context, e *entry, ba *api.BatchRequest) (*api.BatchResponse, error) {
-	ba.RangeID = e.desc.RangeID
+	ba.RangeID, ba.Generation = e.desc.RangeID, e.desc.Generation
 	self := r.cfg.Node()
 	var tries attempts
 	target := e.leaseholder()
@@ -33,6 +33,10 @@ func (r *Router) sendToRange(ctx context.Context, e *entry, ba *api.BatchRequest
 		if err == nil {
 			if e.leaseholder() != target {
 				e.setLeaseholder(target)
+			}
+			if br.Newer != nil {
+				r.cache.insert(*br.Newer)
+				br.Newer = nil
 			}
 			br.Stats.Ranges++
 			return br, nil
@@ -111,13 +115,14 @@ func (r *Router) correct(ctx context.Context, e *entry, m *api.RangeMismatchErro
 }
 
 // pause ends a round in which no replica served the batch. The second fruitless
-// round looks the range up again.
+// round looks the range up again, and the first if no replica is left.
 func (r *Router) pause(ctx context.Context, e *entry, tries *attempts) error {
 	tries.tried = tries.tried[:0]
 	if err := tries.pause.wait(ctx); err != nil {
 		return err
 	}
-	if tries.rounds++; tries.rounds >= 2 {
+	left := slices.ContainsFunc(e.desc.Replicas, func(rep api.ReplicaDescriptor) bool { return r.alive(rep.Node) })
+	if tries.rounds++; tries.rounds >= 2 || !left {
 		r.cache.evict(e)
 		return errResplit
 	}
@@ -232,8 +237,12 @@ func (r *Router) call(ctx context.Context, target ids.NodeID, class rpc.Class, p
 	var mu sync.Mutex // guards watch and what follows it
 	var watch *time.Timer
 	dead, done := false, false
+	first := watchAfter
+	if !r.cfg.Alive(target) {
+		first = watchEvery // it may be back, which is being asked
+	}
 	mu.Lock()
-	watch = time.AfterFunc(watchAfter, func() {
+	watch = time.AfterFunc(first, func() {
 		mu.Lock()
 		defer mu.Unlock()
 		switch {

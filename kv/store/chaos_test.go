@@ -233,12 +233,24 @@ func (c *testCluster) checkReplicasAgree() {
 
 // A leaseholder that is cut off serves until its lease ends, and nobody else
 // before that; then the others go on without it, and it catches up when it is back.
+//
+// The others know where else to ask, though the leaseholder was the only replica
+// when they looked, and has served them ever since.
 func TestLeaseholderCutOff(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3)
-	c.replicate()
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
+	for _, n := range c.nodes {
+		c.get(n, 0)
+	}
+	c.replicate()
+	for _, n := range c.nodes {
+		c.get(n, 0)
+		if d, err := n.router.Range(ctx, accountKey(0)); err != nil || len(d.Replicas) != 3 {
+			t.Errorf("%s knows %+v, %v", n.id, d, err)
+		}
+	}
 	b := newBank(c, 10)
 	if err := c.nodes[0].db.Admin().Split(ctx, accountKey(5)); err != nil {
 		t.Fatal(err)

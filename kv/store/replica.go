@@ -207,8 +207,17 @@ func (r *Replica) serve(ctx context.Context, ba *api.BatchRequest) (*api.BatchRe
 	}
 	r.count(ba)
 	br, err := eval.Execute(ctx, r, r.m, ba)
-	// A split may have moved the keys away while the batch waited.
-	if now := r.cur.Load(); now != s && now != nil && now.desc.Generation != s.desc.Generation && err != nil {
+	now := r.cur.Load()
+	switch {
+	case now == nil:
+	case err == nil:
+		// A sender whose requests succeed would not hear of new replicas otherwise,
+		// and know none but dead ones some day.
+		if g := now.desc.Generation; ba.Generation != 0 && ba.Generation < g {
+			br.Newer = &now.desc
+		}
+	case now.desc.Generation != s.desc.Generation:
+		// A split may have moved the keys away while the batch waited.
 		for i := range ba.Requests {
 			if !now.desc.Contains(ba.Requests[i].Key) {
 				return nil, r.store.mismatch(r, ba.Requests[i].Key)

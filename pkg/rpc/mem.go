@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -180,21 +181,31 @@ func (n *MemNode) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// reach waits for the delay and returns the node to deliver to. A cut link
-// blocks until the context ends.
+// resendEvery is how often a call looks whether its link is whole again: what is
+// under way arrives then, as it does over TCP.
+const resendEvery = 20 * time.Millisecond
+
+// pass waits while the link between two nodes is cut.
+func (n *MemNode) pass(ctx context.Context, from, to ids.NodeID) error {
+	for {
+		if _, _, cut := n.w.target(from, to); !cut {
+			return nil
+		}
+		if err := n.wait(ctx, resendEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// reach waits for the delay and returns the node to deliver to.
 func (n *MemNode) reach(ctx context.Context, to ids.NodeID) (*MemNode, error) {
 	if n.ctx.Err() != nil {
 		return nil, &NotSentError{errNodeClosed}
 	}
-	t, delay, cut := n.w.target(n.id, to)
-	if cut {
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-n.ctx.Done():
-			return nil, &NotSentError{errNodeClosed}
-		}
+	if err := n.pass(ctx, n.id, to); err != nil {
+		return nil, err
 	}
+	t, delay, _ := n.w.target(n.id, to)
 	if t == nil {
 		return nil, &NotSentError{fmt.Errorf("%s is down", to)}
 	}
@@ -233,9 +244,8 @@ func (n *MemNode) Call(ctx context.Context, to ids.NodeID, _ Class, m Method, pa
 	}()
 	select {
 	case r := <-ch:
-		if _, _, cut := n.w.target(to, n.id); cut {
-			<-ctx.Done()
-			return nil, ctx.Err()
+		if n.pass(ctx, to, n.id) != nil {
+			return nil, cmp.Or(ctx.Err(), fmt.Errorf("%w: %s", ErrUnreachable, errNodeClosed))
 		}
 		if r.err != nil {
 			return nil, &RemoteError{r.err.Error()}
