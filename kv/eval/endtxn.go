@@ -249,7 +249,7 @@ func (ev *evaluation) resolveSpans(spans []api.Span, res *mvcc.Resolution) (resu
 				assert(err == nil && is.Newest == h.Newest && is.Live == h.Live && is.IntentBytes == h.IntentBytes,
 					"head of %q is %+v, %v, not %+v", h.Key, is, err, h.Head)
 			}
-			ev.changes.Resolve(h.Key, &h.Head, res)
+			ev.resolve(h.Key, &h.Head, res)
 		}
 		if len(found) == maxResolve {
 			return keys.Next(found[len(found)-1].Key), nil
@@ -266,6 +266,13 @@ func (ev *evaluation) resolveKey(key api.Key, res *mvcc.Resolution) error {
 	if err != nil {
 		return err
 	}
-	ev.changes.Resolve(key, &head, res)
+	ev.resolve(key, &head, res)
 	return nil
+}
+
+func (ev *evaluation) resolve(key api.Key, head *mvcc.Head, res *mvcc.Resolution) {
+	if in := head.Intent; invariants && res.Status == api.Committed && in != nil && in.Txn.ID == res.ID && in.Txn.Epoch == res.Epoch {
+		assert(head.Newest.Less(res.TS), "%q has a version at %s, and an intent that was committed at %s", key, head.Newest, res.TS)
+	}
+	ev.changes.Resolve(key, head, res)
 }

@@ -11,6 +11,7 @@
 //     executing it twice does what executing it once does.
 //  2. The answers are aligned with the requests, whatever the ranges did in
 //     between; a scan's rows are in scan order.
-//  3. A cached descriptor is a guess. The range's own answer corrects it, and a
-//     correction never replaces a newer generation by an older one.
+//  3. A cached descriptor is a guess. The range's own answers correct it, also
+//     those of requests that succeed, and a correction never replaces a newer
+//     generation by an older one.
 package route

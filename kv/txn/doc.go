@@ -31,4 +31,7 @@
 //  6. No intent of a parallel commit is resolved, or written over, before the
 //     record says that the transaction is committed.
 //  7. What a request refers to is never overwritten: a server may keep it.
+//  8. While others may find a transaction committed, none of its writes is sent
+//     again. Its fate is what the record says, which stays until this coordinator
+//     has heard of it: an answer that was lost can be asked for.
 package txn
