@@ -93,6 +93,13 @@ func (ev *evaluation) readUnlatched(ctx context.Context) error {
 			return err
 		}
 	}
+	// A split or a move of the lease takes along what was noted before its latch on
+	// everything. If all of it came between our look at the range and a note, that
+	// note was lost, and the value that was read may yet change.
+	if err := ev.enter(); err != nil {
+		clear(ev.resp.Responses)
+		return err
+	}
 	if len(ev.conflicts) == 0 {
 		return nil
 	}
