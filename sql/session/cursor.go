@@ -69,8 +69,14 @@ func (s *Session) executeStmt(n *ast.ExecuteStmt, w ResultWriter) error {
 			return err
 		}
 	}
+	use := p.plan
+	if use.choice.wanted() {
+		if c := s.customPrepared(p, params); c != nil {
+			use = c
+		}
+	}
 	r := &runner{params: params}
-	return s.runStatement(&statement{s: s, sql: p.sql, plan: p.plan, runner: r, w: w, wait: true, prep: p})
+	return s.runStatement(&statement{s: s, sql: p.sql, plan: use, runner: r, w: w, wait: true, prep: p})
 }
 
 // executeParams evaluates EXECUTE's arguments as the statement's parameters.

@@ -457,8 +457,14 @@ func (s *Session) execute(p *portal, maxRows int, w ResultWriter) error {
 	}
 	p.runner.params, p.runner.lits = p.params, nil
 	p.started = true
+	use := p.stmt.plan
+	if use.choice.wanted() && p.stmt.settings == s.set.Version() {
+		if c := s.customPrepared(p.stmt, p.params); c != nil {
+			use = c
+		}
+	}
 	st := &p.runner.st
-	*st = statement{s: s, sql: p.stmt.sql, plan: p.stmt.plan, runner: p.runner, w: w, formats: p.formats, maxRows: maxRows,
+	*st = statement{s: s, sql: p.stmt.sql, plan: use, runner: p.runner, w: w, formats: p.formats, maxRows: maxRows,
 		portal: p, wait: wait, prep: p.stmt}
 	err := s.runStatement(st)
 	p.done, p.tag = p.in == nil, s.lastTag

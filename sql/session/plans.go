@@ -196,7 +196,7 @@ func (s *Session) newEntry(key []byte, p *plan.Plan, negated []bool, sql string)
 	if key == nil || p.Flags.Uncacheable || s.t.change != nil {
 		return &sessionPlan{planEntry: e}
 	}
-	e.key = string(key)
+	e.key, e.choice = string(key), newChoice(p)
 	s.srv.keepPlan(e)
 	return s.keep(e)
 }

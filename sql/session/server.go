@@ -152,6 +152,7 @@ type planEntry struct {
 	epoch   uint64
 	role    types.OID // it may do what the plan does
 	path    string    // search_path, which says what names in it stand for
+	choice  *choice   // nil for a plan that is not shared
 }
 
 // maxPlans bounds the shared plan cache; a full one is dropped.

@@ -58,8 +58,15 @@ func (s *Session) execTemplate(sql string, key []byte, lits []parse.Literal, w R
 		}
 	}
 	r := &s.main.st
-	*r = statement{s: s, sql: sql, plan: p, w: w, runner: &s.main, key: key, lits: lits}
 	s.main.params = s.main.params[:0]
+	if p.choice.wanted() {
+		if c, again := s.customTemplate(p.planEntry, sql); c != nil {
+			*r = statement{s: s, sql: sql, plan: c, w: w, runner: &s.main, make: again}
+			s.main.lits = s.main.lits[:0]
+			return true, s.runStatement(r)
+		}
+	}
+	*r = statement{s: s, sql: sql, plan: p, w: w, runner: &s.main, key: key, lits: lits}
 	if s.main.lits, err = s.literals(s.main.lits[:0], p.planEntry, sql, lits); err != nil {
 		return true, err
 	}
