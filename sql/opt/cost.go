@@ -181,8 +181,10 @@ func (c *optimizer) opSel(n *expr.OpExpr) float64 {
 		return rangeSel(lc, nil, &plan.Bound{Value: r, Inclusive: strat == 2})
 	case strat == 4 || strat == 5:
 		return rangeSel(lc, &plan.Bound{Value: r, Inclusive: strat == 4}, nil)
-	case n.Name == "~~" || n.Name == "~~*":
-		return 0.05
+	case n.Name == "~~" || n.Name == "~~*" || n.Name == "~" || n.Name == "~*":
+		return c.sampled(n, l, lc, 0.05)
+	case n.Name == "!~~" || n.Name == "!~~*" || n.Name == "!~" || n.Name == "!~*":
+		return c.sampled(n, l, lc, 0.95)
 	}
 	return stats.DefaultRange
 }
@@ -258,7 +260,7 @@ func (c *optimizer) leaf(n plan.Node, e *plan.Estimate) {
 			e.Rows, e.TotalCost = rows*c.selectivity(x.Filter), rows*costRow
 		}
 		if x.Partial != nil {
-			e.Rows = math.Max(1, e.Rows/100)
+			e.Rows = c.groups(x.Partial.GroupBy, x.In, e.Rows)
 		}
 	case *plan.PointGet:
 		e.Rows, e.TotalCost = 1, costSeek
@@ -335,12 +337,13 @@ func (c *optimizer) lookupRows(x *plan.LookupJoin) float64 {
 	if x.Unique {
 		return c.selectivity(x.Residual)
 	}
-	rows, sel := c.tableRows(x.Table), 1.0
+	rows := c.tableRows(x.Table)
 	st := c.stats(x.Table)
+	var sels []float64
 	for i := range x.Keys {
-		sel *= st.Column(x.Index.Columns[i].Column).EqUnknown(rows)
+		sels = append(sels, st.Column(x.Index.Columns[i].Column).EqUnknown(rows))
 	}
-	return rows * sel * c.selectivity(x.Residual)
+	return rows * together(sels) * c.selectivity(x.Residual)
 }
 
 func (c *optimizer) groups(ids []plan.ColID, cols []plan.Column, rows float64) float64 {
@@ -363,14 +366,19 @@ func (c *optimizer) pair(n plan.Node, e *plan.Estimate, ins []*plan.Estimate, co
 	l, r := ins[0], ins[1]
 	switch x := n.(type) {
 	case *plan.NestedLoop:
-		e.Rows = joinRows(x.Type, l.Rows, r.Rows, c.selectivity(x.On))
+		eqs, rest := split(x, x.On)
+		e.Rows = c.equiRows(x.Type, eqs, rest, l.Rows, r.Rows)
 		e.TotalCost = cost + l.Rows*r.Rows*costCompare
-	case *plan.HashJoin:
-		sel := c.selectivity(x.Residual)
-		for i := range x.LeftKeys {
-			sel /= math.Max(c.distinct(x.LeftKeys[i], l.Rows), c.distinct(x.RightKeys[i], r.Rows))
+		if len(eqs) > 0 {
+			// It will become a hash join.
+			e.TotalCost = math.Min(e.TotalCost, cost+r.Rows*costHash*2+l.Rows*costHash+e.Rows*0.05)
 		}
-		e.Rows = joinRows(x.Type, l.Rows, r.Rows, sel)
+	case *plan.HashJoin:
+		eqs := make([]equality, len(x.LeftKeys))
+		for i := range eqs {
+			eqs[i] = equality{left: x.LeftKeys[i], right: x.RightKeys[i]}
+		}
+		e.Rows = c.equiRows(x.Type, eqs, x.Residual, l.Rows, r.Rows)
 		e.StartupCost = l.StartupCost + r.TotalCost + r.Rows*costHash*2
 		e.TotalCost = cost + r.Rows*costHash*2 + l.Rows*costHash + e.Rows*0.05
 	case *plan.MergeJoin:

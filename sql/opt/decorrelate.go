@@ -466,14 +466,6 @@ func correlationKeys(in plan.Node, conds []expr.Expr, outer plan.ColSet) ([]plan
 	return keys, len(keys) > 0
 }
 
-// worthGrouping guesses whether aggregating all groups once beats running the
-// subquery for each row.
-func (c *optimizer) worthGrouping(a *plan.Apply, agg *plan.Aggregate) bool {
-	c.estimate(a.Left)
-	c.estimate(agg.Input)
-	return a.Left.Common().Est.Rows > 20
-}
-
 func (c *optimizer) groupedJoin(a *plan.Apply, pr *plan.Project, agg *plan.Aggregate, in plan.Node, keys []plan.Column, conds []expr.Expr) plan.Node {
 	agg.Input = in
 	agg.Out = append(append([]plan.Column(nil), keys...), agg.Out...)

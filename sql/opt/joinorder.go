@@ -14,11 +14,14 @@ const maxExhaustive = 8
 
 // orderJoins reorders every maximal tree of inner joins by cost.
 func (c *optimizer) orderJoins(n plan.Node) plan.Node {
-	if j, ok := n.(*plan.NestedLoop); ok && j.Type == plan.InnerJoin {
+	if j, ok := n.(*plan.NestedLoop); ok && (j.Type == plan.InnerJoin || isExists(j)) {
 		g := &joinGraph{c: c}
 		g.flatten(j)
 		for i := range g.rels {
 			g.rels[i] = c.orderJoins(g.rels[i])
+		}
+		for i := range g.exists {
+			g.exists[i].right = c.orderJoins(g.exists[i].right)
 		}
 		return g.best()
 	}
@@ -32,8 +35,13 @@ type joinGraph struct {
 	rels  []plan.Node
 	outs  []plan.ColSet
 	rows  []float64
+	costs []float64
 	conds []joinCond
-	memo  map[uint64]*joinPlan
+	// exists are the semi and anti joins that were met on the way.
+	exists []existsJoin
+	memo   map[uint64]*joinPlan
+	known  classes   // what the conditions placed so far make equal
+	sels   []float64 // scratch
 }
 
 // joinCond is a condition with the relations that it names.
@@ -42,6 +50,9 @@ type joinCond struct {
 	rels uint64
 	sel  float64
 	eq   bool
+	// class numbers the equalities between columns that follow from each other; 0
+	// for other conditions.
+	class int
 }
 
 // joinPlan is the best way found to join a set of relations.
@@ -61,17 +72,23 @@ func (g *joinGraph) flatten(n plan.Node) {
 		}
 		return
 	}
+	if j, ok := n.(*plan.NestedLoop); ok && isExists(j) {
+		g.flatten(j.Left)
+		g.exists = append(g.exists, existsJoin{typ: j.Type, right: j.Right, on: j.On})
+		return
+	}
 	g.rels = append(g.rels, n)
 }
 
 func (g *joinGraph) best() plan.Node {
 	if len(g.rels) > 62 {
-		return g.asWritten()
+		return g.atTop(g.asWritten())
 	}
 	for _, r := range g.rels {
 		g.c.estimate(r)
 		g.outs = append(g.outs, plan.OutputOf(r))
 		g.rows = append(g.rows, math.Max(r.Common().Est.Rows, 1))
+		g.costs = append(g.costs, r.Common().Est.TotalCost)
 	}
 	g.closeEqualities()
 	for i := range g.conds {
@@ -84,13 +101,19 @@ func (g *joinGraph) best() plan.Node {
 		_, k.eq = asEquality(k.e)
 		k.sel = g.c.sel(k.e)
 	}
-	var p *joinPlan
-	if len(g.rels) <= maxExhaustive {
-		p = g.exhaustive()
-	} else {
-		p = g.greedy()
+	g.classify()
+	if n := g.placeExists(); n != nil {
+		return n
 	}
-	return g.build(p)
+	return g.atTop(g.build(g.search()))
+}
+
+// search finds the order.
+func (g *joinGraph) search() *joinPlan {
+	if len(g.rels) <= maxExhaustive {
+		return g.exhaustive()
+	}
+	return g.greedy()
 }
 
 // asWritten joins from left to right.
@@ -176,7 +199,7 @@ func (g *joinGraph) sameRel(a, b expr.ColID) bool {
 }
 
 func (g *joinGraph) leaf(i int) *joinPlan {
-	return &joinPlan{set: 1 << i, rel: i, rows: g.rows[i], cost: g.rels[i].Common().Est.TotalCost}
+	return &joinPlan{set: 1 << i, rel: i, rows: g.rows[i], cost: g.costs[i]}
 }
 
 // exhaustive looks at all trees, sets in the order of their numbers so that
@@ -239,27 +262,29 @@ func (g *joinGraph) connected(l, r uint64) bool {
 func (g *joinGraph) combine(a, b *joinPlan) *joinPlan {
 	set := a.set | b.set
 	sel, eq := 1.0, false
-	best := 1.0
+	eqs := g.sels[:0]
+	var classes uint64
 	for i := range g.conds {
 		k := &g.conds[i]
 		if k.rels&a.set == 0 || k.rels&b.set == 0 || k.rels&^set != 0 {
 			continue
 		}
 		if k.eq {
-			// Equalities implied by each other are not independent: the
-			// narrowest counts in full, the others a little.
 			eq = true
-			if k.sel < best {
-				sel *= math.Sqrt(best)
-				best = k.sel
-			} else {
-				sel *= math.Pow(k.sel, 0.25)
+			// One of the equalities that follow from each other is all that they say.
+			if k.class > 0 && k.class < 64 {
+				if classes&(1<<k.class) != 0 {
+					continue
+				}
+				classes |= 1 << k.class
 			}
+			eqs = append(eqs, k.sel)
 			continue
 		}
 		sel *= k.sel
 	}
-	rows := math.Max(a.rows*b.rows*sel*best, 1e-3)
+	g.sels = eqs
+	rows := math.Max(a.rows*b.rows*sel*together(eqs), 1e-3)
 	if a.rows < b.rows {
 		a, b = b, a
 	}
@@ -351,6 +376,65 @@ func (g *joinGraph) greedy() *joinPlan {
 	return plans[0]
 }
 
+// classes are sets of columns that are equal to each other (union-find).
+type classes map[expr.ColID]expr.ColID
+
+func (c classes) find(x expr.ColID) expr.ColID {
+	for {
+		p, ok := c[x]
+		if !ok || p == x {
+			return x
+		}
+		x = p
+	}
+}
+
+// join makes two columns equal. It returns false if they were so already.
+func (c classes) join(a, b expr.ColID) bool {
+	a, b = c.find(a), c.find(b)
+	if a == b {
+		return false
+	}
+	c[a] = b
+	return true
+}
+
+// columnEquality reads a condition as an equality of two columns, of which others
+// follow.
+func columnEquality(e expr.Expr) (a, b expr.ColID, ok bool) {
+	q, ok := asEquality(e)
+	if !ok {
+		return 0, 0, false
+	}
+	l, lok := stripRelabel(q.left).(*expr.ColumnRef)
+	r, rok := stripRelabel(q.right).(*expr.ColumnRef)
+	if !lok || !rok {
+		return 0, 0, false
+	}
+	return l.ID, r.ID, true
+}
+
+// classify numbers the equalities that follow from each other.
+func (g *joinGraph) classify() {
+	g.known = make(classes)
+	all := make(classes)
+	for i := range g.conds {
+		if a, b, ok := columnEquality(g.conds[i].e); ok {
+			all.join(a, b)
+		}
+	}
+	number := make(map[expr.ColID]int)
+	for i := range g.conds {
+		if a, _, ok := columnEquality(g.conds[i].e); ok {
+			root := all.find(a)
+			if number[root] == 0 {
+				number[root] = len(number) + 1
+			}
+			g.conds[i].class = number[root]
+		}
+	}
+}
+
 // build makes the nodes, with every condition at the first join that has all
 // its relations.
 func (g *joinGraph) build(p *joinPlan) plan.Node {
@@ -380,6 +464,10 @@ func (g *joinGraph) take(set uint64, used []bool) []expr.Expr {
 	for i, k := range g.conds {
 		if !used[i] && k.rels&^set == 0 && k.rels != 0 {
 			used[i] = true
+			// What follows from equalities further down need not be looked at again.
+			if a, b, ok := columnEquality(k.e); ok && !g.known.join(a, b) {
+				continue
+			}
 			out = append(out, k.e)
 		}
 	}

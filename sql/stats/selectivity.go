@@ -38,7 +38,7 @@ func (c *Column) Eq(v types.Datum, rows float64) float64 {
 	}
 	sum := 0.0
 	for _, m := range c.Common {
-		if compare(m.Value, v) == 0 {
+		if compare(m.Value, v) == 0 || samePadded(m.Value, v) {
 			return clamp(m.Frac)
 		}
 		sum += m.Frac
@@ -100,6 +100,13 @@ func (c *Column) Range(low, high types.Datum, lowIncl, highIncl bool) float64 {
 		return clamp(1 - c.NullFrac - c.Less(low, !lowIncl))
 	}
 	return clamp(c.Less(high, highIncl) - c.Less(low, !lowIncl))
+}
+
+// samePadded reports whether two strings differ in trailing blanks alone: values
+// of character(n) are stored with them, and constants come without.
+func samePadded(a, b types.Datum) bool {
+	return a.Repr() == types.Bytes && b.Repr() == types.Bytes &&
+		bytes.Equal(bytes.TrimRight(a.Bytes(), " "), bytes.TrimRight(b.Bytes(), " "))
 }
 
 func (c *Column) histogramBelow(v types.Datum) float64 {
