@@ -19,6 +19,7 @@ type scanBlock struct {
 	keys, values [][]byte
 	rows         []blockRow
 	pass         []int32
+	most         int // rows held at a time since the last reset
 }
 
 // blockRow is what locking needs of a row.
@@ -26,13 +27,17 @@ type blockRow struct {
 	base, newest hlc.Timestamp
 }
 
+// reset forgets all rows that the block has held: a small scan does not pay for
+// the room that a large one left.
 func (b *scanBlock) reset() {
-	clear(b.keys[:cap(b.keys)])
-	clear(b.values[:cap(b.values)])
-	b.keys, b.values, b.rows, b.pass = b.keys[:0], b.values[:0], b.rows[:0], b.pass[:0]
+	b.clear()
+	clear(b.keys[:b.most])
+	clear(b.values[:b.most])
+	b.pass, b.most = b.pass[:0], 0
 }
 
 func (b *scanBlock) clear() {
+	b.most = max(b.most, len(b.keys))
 	b.keys, b.values, b.rows = b.keys[:0], b.values[:0], b.rows[:0]
 }
 

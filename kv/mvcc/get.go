@@ -87,6 +87,7 @@ func (r *Row) Base() hlc.Timestamp {
 type Scratch struct {
 	lower, upper []byte
 	n            int
+	intent       Intent
 }
 
 // set makes lower and upper bound the versions of key.
@@ -116,8 +117,8 @@ func Get(r engine.Reader, sc *Scratch, s keys.SpaceID, key []byte, o *ReadOption
 	}
 	ts := hlc.DecodeDesc(k[len(k)-hlc.EncodedLen:])
 	if ts == hlc.MaxTimestamp {
-		in, err := DecodeIntent(raw)
-		if err != nil {
+		in := &sc.intent
+		if err := in.decode(raw); err != nil {
 			return row, err
 		}
 		done, from := row.intent(in, o)
@@ -132,7 +133,7 @@ func Get(r engine.Reader, sc *Scratch, s keys.SpaceID, key []byte, o *ReadOption
 	return row, row.versions(r, sc, o, ts, raw)
 }
 
-// intent takes an intent into account. It returns where to look for versions,
+// intent takes an intent, which it does not keep, into account. It returns where to look for versions,
 // or that there is no need to.
 func (row *Row) intent(in *Intent, o *ReadOptions) (done bool, from hlc.Timestamp) {
 	if ts := o.settled(in); !ts.IsZero() {
@@ -148,7 +149,8 @@ func (row *Row) intent(in *Intent, o *ReadOptions) (done bool, from hlc.Timestam
 	}
 	if !o.own(in) {
 		if o.inTheWay(in) {
-			row.Conflict = in
+			c := *in
+			row.Conflict = &c
 			return true, from
 		}
 		return false, maxVersion

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pamirdb/pamir/kv/api"
 	"github.com/pamirdb/pamir/pkg/hlc"
+	"github.com/pamirdb/pamir/pkg/ids"
 	"github.com/pamirdb/pamir/pkg/keys"
 	"github.com/pamirdb/pamir/raftgroup/engine"
 )
@@ -44,6 +45,12 @@ type Scanner struct {
 	haveEng bool
 	seek    []byte // scratch
 	arena   []byte // unescaped keys
+	// lastIntent is the one met last; settledAt what is known of its writer, if that
+	// has committed. A load leaves many intents of one writer side by side.
+	lastIntent Intent
+	settledID  ids.TxnID
+	settledIn  int32 // epoch
+	settledAt  hlc.Timestamp
 
 	scanRow
 	// Conflicts are the foreign intents met; Uncertain the newest uncertain
@@ -212,12 +219,11 @@ func (s *Scanner) read(prefix []byte) bool {
 	ts := hlc.DecodeDesc(k[len(prefix):])
 	own, conflict := false, false
 	if ts == hlc.MaxTimestamp {
-		in, err := DecodeIntent(raw)
-		if err != nil {
-			s.err = err
+		in := &s.lastIntent
+		if s.err = in.decode(raw); s.err != nil {
 			return false
 		}
-		if at := s.opts.settled(in); !at.IsZero() {
+		if at := s.settled(in); !at.IsZero() {
 			row.Newest, row.Live = at, !in.Deleted
 			if at.LessEq(s.opts.TS) {
 				return !in.Deleted && s.finish(prefix, in.Value, at)
@@ -260,6 +266,19 @@ func (s *Scanner) read(prefix []byte) bool {
 		return false
 	}
 	return !deleted && s.finish(prefix, v, ts)
+}
+
+// settled is ReadOptions.settled with a memory of one transaction: that it has
+// committed never changes.
+func (s *Scanner) settled(in *Intent) hlc.Timestamp {
+	if !s.settledAt.IsZero() && in.Txn.ID == s.settledID && in.Txn.Epoch == s.settledIn {
+		return s.settledAt
+	}
+	at := s.opts.settled(in)
+	if !at.IsZero() {
+		s.settledID, s.settledIn, s.settledAt = in.Txn.ID, in.Txn.Epoch, at
+	}
+	return at
 }
 
 // finish makes a version the row.

@@ -151,11 +151,20 @@ func appendBytes(b, v []byte) []byte {
 
 // DecodeIntent reads a stored intent; its bytes alias raw.
 func DecodeIntent(raw []byte) (*Intent, error) {
+	in := new(Intent)
+	if err := in.decode(raw); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// decode reads a stored intent into in, which it overwrites.
+func (in *Intent) decode(raw []byte) error {
 	d := decoder{b: raw}
 	if d.byte() != intentVersion {
-		return nil, fmt.Errorf("intent: %w", ErrCorrupt)
+		return fmt.Errorf("intent: %w", ErrCorrupt)
 	}
-	in := &Intent{}
+	*in = Intent{}
 	d.meta(&in.Txn)
 	n := d.count()
 	if n > 0 {
@@ -166,9 +175,9 @@ func DecodeIntent(raw []byte) (*Intent, error) {
 	}
 	d.seqValue(&in.SeqValue)
 	if d.bad || len(d.b) != 0 {
-		return nil, fmt.Errorf("intent: %w", ErrCorrupt)
+		return fmt.Errorf("intent: %w", ErrCorrupt)
 	}
-	return in, nil
+	return nil
 }
 
 // appendMeta keeps what others need of a writer: identity, timestamps, age.

@@ -292,56 +292,84 @@ func (d *Decoder) run(v *variant, ks, values [][]byte, cols []*vec.Vector) error
 	return nil
 }
 
-func isNull(row []byte, bit int) bool { return row[2+bit>>3]&(1<<(bit&7)) != 0 }
-
+// decodeFixed reads a fixed-width column of all rows, a loop for each width: the
+// kind is not looked at again for every value.
 func decodeFixed(f *field, values [][]byte, col *vec.Vector) {
-	off := f.off
-	for _, r := range values {
-		if isNull(r, f.null) {
-			col.AppendNull()
-			continue
-		}
-		b := r[off:]
-		switch f.kind {
-		case fixBool:
-			col.AppendInt(int64(b[0]))
-		case fix16:
-			col.AppendInt(int64(int16(binary.LittleEndian.Uint16(b))))
-		case fix32:
-			col.AppendInt(int64(int32(binary.LittleEndian.Uint32(b))))
-		case fixU32:
-			col.AppendInt(int64(binary.LittleEndian.Uint32(b)))
-		case fix64:
-			col.AppendInt(int64(binary.LittleEndian.Uint64(b)))
-		case fixF32:
-			col.AppendFloat(float64(math.Float32frombits(binary.LittleEndian.Uint32(b))))
-		case fixF64:
-			col.AppendFloat(math.Float64frombits(binary.LittleEndian.Uint64(b)))
-		case fixB16:
-			col.AppendBytes(b[:16])
+	at, off := col.Extend(len(values)), f.off
+	word, bit := 2+f.null>>3, byte(1)<<(f.null&7)
+	switch f.kind {
+	case fixBool:
+		ints(values, col, at, word, bit, func(r []byte) int64 { return int64(r[off]) })
+	case fix16:
+		ints(values, col, at, word, bit, func(r []byte) int64 { return int64(int16(binary.LittleEndian.Uint16(r[off:]))) })
+	case fix32:
+		ints(values, col, at, word, bit, func(r []byte) int64 { return int64(int32(binary.LittleEndian.Uint32(r[off:]))) })
+	case fixU32:
+		ints(values, col, at, word, bit, func(r []byte) int64 { return int64(binary.LittleEndian.Uint32(r[off:])) })
+	case fix64:
+		ints(values, col, at, word, bit, func(r []byte) int64 { return int64(binary.LittleEndian.Uint64(r[off:])) })
+	default:
+		for i, r := range values {
+			if r[word]&bit != 0 {
+				col.SetNull(at + i)
+				continue
+			}
+			switch b := r[off:]; f.kind {
+			case fixF32:
+				col.SetFloat(at+i, float64(math.Float32frombits(binary.LittleEndian.Uint32(b))))
+			case fixF64:
+				col.SetFloat(at+i, math.Float64frombits(binary.LittleEndian.Uint64(b)))
+			case fixB16:
+				col.SetBytes(at+i, b[:16])
+			}
 		}
 	}
 }
 
+// ints fills positions from at on; it is small enough for read to be inlined.
+func ints(values [][]byte, col *vec.Vector, at, word int, bit byte, read func(r []byte) int64) {
+	out := col.Ints[at : at+len(values)]
+	for i, r := range values {
+		if r[word]&bit != 0 {
+			col.SetNull(at + i)
+			continue
+		}
+		out[i] = read(r)
+	}
+}
+
+// decodeVariable reads a variable-width column of all rows.
 func decodeVariable(s *shape, f *field, values [][]byte, col *vec.Vector) error {
-	for _, r := range values {
-		if isNull(r, f.null) {
-			col.AppendNull()
+	at := col.Extend(len(values))
+	word, bit := 2+f.null>>3, byte(1)<<(f.null&7)
+	numeric := f.repr == types.Numerics
+	for i, r := range values {
+		if r[word]&bit != 0 {
+			col.SetNull(at + i)
 			continue
 		}
 		b, err := s.variable(r, f.slot)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case !numeric:
+			col.SetBytes(at+i, b)
+		case len(b)-3 > 7:
+			n, err := compactNumeric(b)
+			if err != nil {
+				return err
+			}
+			col.SetNumeric(at+i, n)
+		case len(b) < 3:
+			return errCorrupt
+		default:
+			// compactNumeric without its detours.
+			v := int64(int8(b[2]))
+			for _, c := range b[3:] {
+				v = v<<8 | int64(c)
+			}
+			col.Ints[at+i], col.Scales[at+i] = v, int16(binary.BigEndian.Uint16(b))
 		}
-		if f.repr != types.Numerics {
-			col.AppendBytes(b)
-			continue
-		}
-		n, err := compactNumeric(b)
-		if err != nil {
-			return err
-		}
-		col.AppendNumeric(n)
 	}
 	return nil
 }

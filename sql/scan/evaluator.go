@@ -129,6 +129,7 @@ type run struct {
 	scratch *vec.Batch
 	filter  *Instance
 	ks, vs  [][]byte
+	most    int // length that ks and vs have had
 	agg     *aggRun
 }
 
@@ -177,6 +178,7 @@ func (r *run) Block(keys, values [][]byte, pass []int32) (int, []int32, error) {
 			for _, i := range r.scratch.Sel {
 				r.ks, r.vs = append(r.ks, keys[i]), append(r.vs, values[i])
 			}
+			r.most = max(r.most, len(r.ks))
 			ks, vs = r.ks, r.vs
 		}
 	}
@@ -231,8 +233,9 @@ func (r *run) Finish() (api.ScanResult, error) {
 		res.Batches = []*vec.Batch{b}
 	}
 	r.out, r.ctx, r.agg = nil, nil, nil
-	clear(r.ks[:cap(r.ks)])
-	clear(r.vs[:cap(r.vs)])
+	clear(r.ks[:r.most])
+	clear(r.vs[:r.most])
+	r.ks, r.vs, r.most = r.ks[:0], r.vs[:0], 0
 	r.p.idle.Put(r)
 	return res, nil
 }

@@ -1,6 +1,10 @@
 package vec
 
-import "github.com/pamirdb/pamir/sql/types"
+import (
+	"slices"
+
+	"github.com/pamirdb/pamir/sql/types"
+)
 
 // extend adds one position at the end and returns it.
 func (v *Vector) extend() int {
@@ -18,6 +22,31 @@ func (v *Vector) extend() int {
 		v.Scales = append(v.Scales, 0)
 	}
 	return i
+}
+
+// Extend adds n positions at the end, whose values are zero, and returns the
+// first: decoders write them by position.
+func (v *Vector) Extend(n int) int {
+	i := v.n
+	v.n += n
+	switch v.Repr {
+	case types.Int64:
+		v.Ints = extendBy(v.Ints, n)
+	case types.Float64:
+		v.Floats = extendBy(v.Floats, n)
+	case types.Bytes:
+		v.Spans = extendBy(v.Spans, n)
+	case types.Numerics:
+		v.Ints, v.Scales = extendBy(v.Ints, n), extendBy(v.Scales, n)
+	}
+	return i
+}
+
+func extendBy[T any](s []T, n int) []T {
+	l := len(s)
+	s = slices.Grow(s, n)[:l+n]
+	clear(s[l:])
+	return s
 }
 
 // AppendInt appends an Int64 value.
