@@ -105,7 +105,10 @@ func (s *scanRun) blocks() error {
 		// One more tells whether there is a rest.
 		want++
 	}
-	for !s.full {
+	for n := 0; !s.full; n++ {
+		if n == serialBlocks && s.mayReadAhead() {
+			return s.blocksAhead()
+		}
 		b.clear()
 		s.sc.ResetArena()
 		for len(b.keys) < want && s.sc.Next() {

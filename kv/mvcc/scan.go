@@ -112,6 +112,13 @@ func (s *Scanner) Err() error { return s.err }
 // ResetArena lets the scanner reuse the memory of keys handed out before.
 func (s *Scanner) ResetArena() { s.arena = s.arena[:0] }
 
+// SwapArena gives the scanner other memory for keys and returns what it used: the
+// keys of a block may outlive the reading of the next one.
+func (s *Scanner) SwapArena(arena []byte) []byte {
+	arena, s.arena = s.arena, arena
+	return arena
+}
+
 // Next moves to the next visible row.
 func (s *Scanner) Next() bool {
 	for {
