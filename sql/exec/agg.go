@@ -291,12 +291,11 @@ type aggOp struct {
 	by     hashCols
 	calls  *aggCalls
 	states []int // of Merge: the places of the states
-	groups map[string]int32
+	groups *scan.Groups
 	keys   *rowStore
 	n      int
 	at     int
 	loaded bool
-	key    []byte
 	ids    []int32
 	held   int
 	out    *vec.Batch
@@ -357,7 +356,7 @@ func (a *aggOp) load() error {
 	a.loaded = true
 	grouped := len(a.by.places) > 0
 	if grouped {
-		a.groups = map[string]int32{}
+		a.groups = scan.NewGroups(a.by.places, a.by.types)
 	} else {
 		a.n = 1
 		a.calls.grow(1)
@@ -401,19 +400,16 @@ func (a *aggOp) assign(b *vec.Batch) ([]int32, error) {
 	grown := 0
 	for i := range b.Len() {
 		p := b.Pos(i)
-		a.key = a.by.append(a.key[:0], b, p)
-		id, ok := a.groups[string(a.key)]
-		if !ok {
-			id = int32(a.n)
+		id, first := a.groups.Of(b, p)
+		if first {
 			a.n++
-			a.groups[string(a.key)] = id
 			t := a.keys.tail()
 			for k, c := range a.by.places {
 				t.Cols[k].AppendFrom(b.Cols[c], p)
 			}
 			t.N++
 			a.keys.n++
-			grown += len(a.key) + 64 + 24*len(a.by.places)
+			grown += 96 + 32*len(a.by.places)
 		}
 		ids[p] = id
 	}

@@ -22,7 +22,7 @@ type hashJoinOp struct {
 
 	store *rowStore
 	heads map[string]int32
-	ints  map[int64]int32 // instead of heads, for a single integer key
+	ints  *vec.IntTable // instead of heads, for a single integer key
 	next  []int32
 	// nulls are right rows with a NULL among their keys, which matter to NOT IN
 	// and IN; nullKeys are their keys.
@@ -117,7 +117,7 @@ func (j *hashJoinOp) Close() { j.free(); j.left.Close(); j.right.Close() }
 func (j *hashJoinOp) build() error {
 	j.built = true
 	if len(j.ktypes) == 1 && j.ktypes[0].Repr() == types.Int64 && !j.nullEq[0] {
-		j.ints = map[int64]int32{}
+		j.ints = &vec.IntTable{}
 	} else {
 		j.heads = map[string]int32{}
 	}
@@ -170,10 +170,9 @@ func (j *hashJoinOp) insert(b *vec.Batch, vs []*vec.Vector, p int) int {
 	// Chains hold row+1; rows of one key are visited youngest first, so the
 	// chain is reversed while probing by walking ids downward only.
 	if j.ints != nil {
-		k := vs[0].Int(p)
-		j.next[row] = j.ints[k]
-		j.ints[k] = row + 1
-		return 16
+		head := j.ints.At(vs[0].Int(p))
+		j.next[row], *head = *head, row+1
+		return 32
 	}
 	j.key = j.appendKey(j.key[:0], vs, p)
 	j.next[row] = j.heads[string(j.key)]
@@ -246,7 +245,7 @@ func (j *hashJoinOp) probe(b *vec.Batch) error {
 		}
 		var at int32
 		if j.ints != nil {
-			at = j.ints[vs[0].Int(p)]
+			at = j.ints.Get(vs[0].Int(p))
 		} else {
 			j.key = j.appendKey(j.key[:0], vs, p)
 			at = j.heads[string(j.key)]

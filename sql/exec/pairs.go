@@ -101,18 +101,15 @@ func (p *pairing) flush(store *rowStore) error {
 		}
 		return nil
 	}
+	if p.oneEach() {
+		return p.flushAligned(store)
+	}
 	b := newBatch(p.reprs)
 	for c := range p.nl {
-		dst, src := b.Cols[c], p.left.Cols[c]
-		for _, l := range p.lpos {
-			dst.AppendFrom(src, int(l))
-		}
+		b.Cols[c].AppendSel(p.left.Cols[c], p.lpos, len(p.lpos))
 	}
-	for _, r := range p.rrow {
-		rb, pos := store.at(int(r))
-		for c, src := range rb.Cols {
-			b.Cols[p.nl+c].AppendFrom(src, pos)
-		}
+	for c := p.nl; c < len(b.Cols); c++ {
+		store.gather(b.Cols[c], c-p.nl, p.rrow)
 	}
 	b.N = len(p.lpos)
 	if p.cond != nil {
@@ -125,6 +122,45 @@ func (p *pairing) flush(store *rowStore) error {
 		return p.judge(b)
 	}
 	return p.accept(b)
+}
+
+// oneEach reports whether the pairs are to be given as left rows with a right one
+// each, without copying the left ones: where most have one, and none has two.
+func (p *pairing) oneEach() bool {
+	if p.mark != nil || p.right != nil || p.typ == plan.ScalarJoin || 2*len(p.lpos) < p.left.N {
+		return false
+	}
+	for k := 1; k < len(p.lpos); k++ {
+		if p.lpos[k] <= p.lpos[k-1] {
+			return false
+		}
+	}
+	return true
+}
+
+// flushAligned judges candidates of which every left row has one at most. The
+// right rows are put beside the left ones.
+func (p *pairing) flushAligned(store *rowStore) error {
+	b := &vec.Batch{Cols: slices.Grow(slices.Clone(p.left.Cols), len(p.reprs)-p.nl), N: p.left.N, Sel: slices.Clone(p.lpos)}
+	for c, r := range p.reprs[p.nl:] {
+		v := vec.New(r, 0)
+		v.Resize(p.left.N)
+		store.scatter(v, c, p.rrow, p.lpos, 0)
+		b.Cols = append(b.Cols, v)
+	}
+	if p.cond != nil {
+		if err := p.cond.Filter(p.run.ctx(), b); err != nil {
+			return err
+		}
+		b.Sel = slices.Clone(b.Sel)
+	}
+	for _, l := range b.Sel {
+		p.matched[l] |= sawMatch
+	}
+	if p.wantsRows() {
+		p.out.push(b)
+	}
+	return nil
 }
 
 // judge notes what the comparison says of each pair.

@@ -68,6 +68,32 @@ func (s *rowStore) addBatch(b *vec.Batch) {
 // at returns where row i is.
 func (s *rowStore) at(i int) (*vec.Batch, int) { return s.batches[i/vec.MaxBatch], i % vec.MaxBatch }
 
+// gather appends column c of the rows to dst.
+func (s *rowStore) gather(dst *vec.Vector, c int, rows []int32) {
+	if len(s.batches) == 1 {
+		dst.AppendSel(s.batches[0].Cols[c], rows, len(rows))
+		return
+	}
+	s.scatter(dst, c, rows, nil, dst.Extend(len(rows)))
+}
+
+// scatter stores column c of the rows in dst: the k-th at position to[k], or at
+// from+k if to is nil.
+func (s *rowStore) scatter(dst *vec.Vector, c int, rows, to []int32, from int) {
+	for k, r := range rows {
+		src, p := s.batches[r/vec.MaxBatch].Cols[c], int(r%vec.MaxBatch)
+		at := from + k
+		if to != nil {
+			at = int(to[k])
+		}
+		if dst.Repr == types.Int64 && !src.HasNulls() {
+			dst.Ints[at] = src.Ints[p]
+		} else {
+			dst.CopyFrom(at, src, p)
+		}
+	}
+}
+
 // outbox hands rows out in the portions that are asked for.
 type outbox struct {
 	queue []*vec.Batch

@@ -3,7 +3,6 @@ package scan
 import (
 	"github.com/pamirdb/pamir/sql/builtin"
 	"github.com/pamirdb/pamir/sql/expr"
-	"github.com/pamirdb/pamir/sql/rowenc"
 	"github.com/pamirdb/pamir/sql/types"
 	"github.com/pamirdb/pamir/sql/vec"
 )
@@ -67,7 +66,7 @@ type aggRun struct {
 	p      *aggProgram
 	aggs   []builtin.Aggregator
 	exprs  *Instance
-	groups map[string]int
+	groups *Groups
 	keys   *vec.Batch // the group columns of each group
 	rows   *vec.Batch
 	ids    []int32
@@ -91,7 +90,7 @@ func (p *aggProgram) open() (*aggRun, error) {
 		r.exprs = p.exprs.New()
 	}
 	if len(p.groupBy) > 0 {
-		r.groups = map[string]int{}
+		r.groups = NewGroups(p.groupBy, p.types)
 	}
 	r.keys = vec.NewBatch(p.types, 0)
 	return r, nil
@@ -149,21 +148,15 @@ func (a *aggRun) assign() {
 	}
 	a.ids = a.ids[:0]
 	for i := range a.rows.N {
-		a.buf = a.buf[:0]
-		for k, g := range a.p.groupBy {
-			a.buf = rowenc.AppendHashKey(a.buf, a.p.types[k], a.rows.Cols[g], i)
-		}
-		id, ok := a.groups[string(a.buf)]
-		if !ok {
-			id = a.n
+		id, first := a.groups.Of(a.rows, i)
+		if first {
 			a.n++
-			a.groups[string(a.buf)] = id
 			for k, g := range a.p.groupBy {
 				a.keys.Cols[k].AppendFrom(a.rows.Cols[g], i)
 			}
 			a.keys.N++
 		}
-		a.ids = append(a.ids, int32(id))
+		a.ids = append(a.ids, id)
 	}
 }
 

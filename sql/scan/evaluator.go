@@ -213,6 +213,12 @@ func (r *run) take(ks, vs [][]byte) error {
 		b = r.out[n-1]
 	} else {
 		b = newBatch(r.p.all)
+		if n > 0 || len(vs) > vec.MaxBatch/4 {
+			// More is to be expected.
+			for _, c := range b.Cols {
+				c.Grow(vec.MaxBatch)
+			}
+		}
 		r.out = append(r.out, b)
 	}
 	if err := r.p.all.Decode(ks, vs, b.Cols); err != nil {

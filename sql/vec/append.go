@@ -128,14 +128,17 @@ func (v *Vector) AppendSel(src *Vector, sel []int32, n int) {
 		v.appendRange(src, n)
 		return
 	}
-	if sel != nil {
+	switch {
+	case sel != nil && !src.Const:
+		v.gather(src, sel)
+	case sel != nil:
 		for _, j := range sel {
 			v.AppendFrom(src, int(j))
 		}
-		return
-	}
-	for j := 0; j < n; j++ {
-		v.AppendFrom(src, j)
+	default:
+		for j := 0; j < n; j++ {
+			v.AppendFrom(src, j)
+		}
 	}
 }
 
