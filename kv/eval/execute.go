@@ -49,6 +49,8 @@ type evaluation struct {
 	gcLimit  hlc.Timestamp
 	after    []release
 	block    scanBlock
+	scanner  mvcc.Scanner
+	kept     []byte // memory of plain rows
 	waitNano int64
 	// suspected goes from one wait to the next: a lock table that is given up again
 	// and again must not hide a deadlock.
@@ -169,6 +171,7 @@ func (ev *evaluation) init(r Range, m *concurrency.Manager, ba *api.BatchRequest
 func (ev *evaluation) recycle() {
 	done, guard, sc, buf, own := ev.done, ev.guard, ev.sc, ev.buf, ev.own
 	writes, after, conflicts, block := ev.writes, ev.after, ev.conflicts, ev.block
+	ev.scanner.Release()
 	guard.Reset()
 	clear(writes)
 	clear(after)
@@ -178,7 +181,7 @@ func (ev *evaluation) recycle() {
 		writes = nil
 	}
 	*ev = evaluation{done: done, onApplied: ev.onApplied, guard: guard, sc: sc, buf: buf, own: own,
-		writes: writes[:0], after: after[:0], conflicts: conflicts[:0], block: block}
+		writes: writes[:0], after: after[:0], conflicts: conflicts[:0], block: block, scanner: ev.scanner}
 	pool.Put(ev)
 }
 

@@ -3,6 +3,7 @@ package eval
 import (
 	"bytes"
 	"errors"
+	"slices"
 
 	"github.com/pamirdb/pamir/kv/api"
 	"github.com/pamirdb/pamir/kv/concurrency"
@@ -53,7 +54,6 @@ type scanRun struct {
 	run  api.ScanRun // nil: plain rows
 
 	rows, bytes, outBytes int64
-	out                   []byte // memory of plain rows
 	// resume is where the answer ends when full is set.
 	resume api.Key
 	full   bool
@@ -86,7 +86,8 @@ func (ev *evaluation) scan(r *api.Request, resp *api.Response) error {
 	}
 	o := ev.opts
 	o.Lock = r.Lock != api.LockNone
-	s.sc = mvcc.NewScanner(ev.openView(), ev.space, r.Key, r.End, r.Reverse, ev.ba.Carried, &o)
+	s.sc = &ev.scanner
+	s.sc.Start(ev.openView(), ev.space, r.Key, r.End, r.Reverse, ev.ba.Carried, &o)
 	defer s.sc.Close()
 	if err := s.blocks(); err != nil {
 		return err
@@ -200,6 +201,7 @@ func (s *scanRun) block(b *scanBlock) error {
 
 // plain answers rows as they are.
 func (s *scanRun) plain(b *scanBlock) error {
+	s.resp.KVs = slices.Grow(s.resp.KVs, len(b.keys))
 	for i := range b.keys {
 		if s.o.MaxRows > 0 && int64(len(s.resp.KVs)) >= s.o.MaxRows ||
 			s.o.MaxBytes > 0 && s.outBytes >= s.o.MaxBytes && len(s.resp.KVs) > 0 {
@@ -220,16 +222,18 @@ func (s *scanRun) plain(b *scanBlock) error {
 	return nil
 }
 
-// keep copies bytes out of the view.
+// keep copies bytes out of the view. The scans of a batch share memory for them.
 func (s *scanRun) keep(v []byte) []byte {
-	if cap(s.out)-len(s.out) < len(v) {
+	out := s.ev.kept
+	if cap(out)-len(out) < len(v) {
 		// What was handed out keeps the old memory; only the length goes on.
-		s.out = make([]byte, 0, max(len(v), min(max(256, 2*cap(s.out)), 64<<10)))
+		out = make([]byte, 0, max(len(v), min(max(256, 2*cap(out)), 64<<10)))
 	}
-	n := len(s.out)
+	n := len(out)
 	s.outBytes += int64(len(v))
-	s.out = append(s.out, v...)
-	return s.out[n:len(s.out):len(s.out)]
+	out = append(out, v...)
+	s.ev.kept = out
+	return out[n:len(out):len(out)]
 }
 
 // lock locks a row that passed. A row that changed after the snapshot cannot be

@@ -35,7 +35,8 @@ type Scanner struct {
 	opts    ReadOptions
 	it      engine.Iterator
 	reverse bool
-	space   keys.SpaceID
+
+	lower, upper []byte // of the iterator
 
 	// carried are the writes not yet merged, in key order.
 	carried []api.CarriedWrite
@@ -81,16 +82,23 @@ func (r *scanRow) Base() hlc.Timestamp {
 // writes inside the span, in key order.
 func NewScanner(v engine.View, s keys.SpaceID, start, end []byte, reverse bool,
 	carried []api.CarriedWrite, o *ReadOptions) *Scanner {
-	lower := keys.AppendEngineBound(nil, s, start)
-	upper := keys.AppendEngineBound(nil, s, end)
-	sc := &Scanner{opts: *o, it: v.Iter(lower, upper), reverse: reverse, space: s}
-	sc.carried = clipCarried(carried, start, end)
-	if reverse {
-		sc.it.Last()
-	} else {
-		sc.it.First()
-	}
+	sc := new(Scanner)
+	sc.Start(v, s, start, end, reverse, carried, o)
 	return sc
+}
+
+// Start is NewScanner with the memory of a scanner that has been closed.
+func (s *Scanner) Start(v engine.View, space keys.SpaceID, start, end []byte, reverse bool,
+	carried []api.CarriedWrite, o *ReadOptions) {
+	lower := keys.AppendEngineBound(s.lower[:0], space, start)
+	upper := keys.AppendEngineBound(s.upper[:0], space, end)
+	*s = Scanner{opts: *o, it: v.Iter(lower, upper), reverse: reverse, lower: lower, upper: upper, seek: s.seek, arena: s.arena[:0]}
+	s.carried = clipCarried(carried, start, end)
+	if reverse {
+		s.it.Last()
+	} else {
+		s.it.First()
+	}
 }
 
 func clipCarried(c []api.CarriedWrite, start, end []byte) []api.CarriedWrite {
@@ -103,8 +111,17 @@ func clipCarried(c []api.CarriedWrite, start, end []byte) []api.CarriedWrite {
 	return c
 }
 
-// Close releases the scan's iterator; the rows stay valid until the view closes.
+// Close releases the scan's iterator; the rows stay valid until the view closes or
+// the scanner starts again.
 func (s *Scanner) Close() { s.it.Close() }
+
+// Release forgets what a closed scanner still refers to, but for its own memory.
+func (s *Scanner) Release() {
+	*s = Scanner{lower: s.lower, upper: s.upper, seek: s.seek, arena: s.arena[:0]}
+	if cap(s.arena) > 64<<10 {
+		s.arena = nil
+	}
+}
 
 // Err reports stored bytes that could not be read.
 func (s *Scanner) Err() error { return s.err }

@@ -148,6 +148,7 @@ func (j *hashJoinOp) build() error {
 	if j.node.Type == plan.RightJoin || j.node.Type == plan.FullJoin {
 		j.pair.right = make([]bool, j.store.n)
 	}
+	j.offerKeys()
 	return nil
 }
 

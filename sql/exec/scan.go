@@ -67,6 +67,7 @@ type scanOp struct {
 	opts    []api.ScanOptions
 	out     outbox
 	prog    []byte
+	keys    []scan.KeyFilter
 	todo    []keySpan // spans left, in the order of reading
 	started bool
 	page    int64 // rows asked for by the next request; 0: all
@@ -131,7 +132,7 @@ func scanSpec(n *plan.Scan) (*scan.Spec, error) {
 // Reset implements Operator.
 func (s *scanOp) Reset() error {
 	s.started = false
-	s.todo = nil
+	s.todo, s.keys = nil, nil
 	s.out.reset()
 	return nil
 }
@@ -140,7 +141,7 @@ func (s *scanOp) Reset() error {
 func (s *scanOp) Close() {
 	s.out.reset()
 	s.batch.Reset()
-	s.todo = nil
+	s.todo, s.keys = nil, nil
 }
 
 func (s *scanOp) start(want int) error {
@@ -157,6 +158,14 @@ func (s *scanOp) start(want int) error {
 	}
 	s.todo = spans
 	s.prog = scan.AppendProgram(s.prog[:0], s.fixed, c)
+	if len(s.keys) > 0 {
+		s.prog = scan.AppendKeyFilters(s.prog, s.keys)
+		for i := range s.keys {
+			if len(s.keys[i].Keys) == 0 {
+				s.todo = nil // no row has a partner
+			}
+		}
+	}
 	s.left = -1
 	if s.limit != nil {
 		d, err := s.limit.value(c)
@@ -208,10 +217,16 @@ func (s *scanOp) fetch() error {
 	if rows == 0 {
 		n = min(len(s.todo), spansABath)
 	}
+	// Partial aggregates are small whatever they are made of: without a bound the
+	// ranges of a span are read at the same time.
+	size := int64(pageBytes)
+	if s.node.Partial != nil && rows == 0 {
+		size = 0
+	}
 	s.batch.Reset()
 	s.opts = s.opts[:0]
 	for range n {
-		s.opts = append(s.opts, api.ScanOptions{Program: s.prog, MaxRows: rows, MaxBytes: pageBytes})
+		s.opts = append(s.opts, api.ScanOptions{Program: s.prog, MaxRows: rows, MaxBytes: size})
 	}
 	for i := range n {
 		sp := s.todo[i]

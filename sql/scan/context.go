@@ -41,12 +41,12 @@ func boolBit(v bool) uint64 {
 	return 0
 }
 
-// splitProgram takes a program apart.
-func splitProgram(b []byte) (fixed []byte, ctx *builtin.Ctx, ok bool) {
+// splitProgram takes a program apart. The rest is its key filters.
+func splitProgram(b []byte) (fixed []byte, ctx *builtin.Ctx, rest []byte, ok bool) {
 	r := &reader{b: b}
 	n := r.count()
 	if r.bad {
-		return nil, nil, false
+		return nil, nil, nil, false
 	}
 	fixed, r.b = r.b[:n], r.b[n:]
 	s := &types.Settings{}
@@ -60,7 +60,7 @@ func splitProgram(b []byte) (fixed []byte, ctx *builtin.Ctx, ok bool) {
 	for _, dst := range []*string{&s.TimeZoneName, &c.User, &c.SessionUser, &c.Database, &c.Schema} {
 		n := r.count()
 		if r.bad {
-			return nil, nil, false
+			return nil, nil, nil, false
 		}
 		*dst = string(r.b[:n])
 		r.b = r.b[n:]
@@ -76,5 +76,5 @@ func splitProgram(b []byte) (fixed []byte, ctx *builtin.Ctx, ok bool) {
 			s.Location = loc
 		}
 	}
-	return fixed, c, !r.bad
+	return fixed, c, r.b, !r.bad
 }

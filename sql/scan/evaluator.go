@@ -36,7 +36,7 @@ type program struct {
 
 // Open implements api.Evaluator.
 func (e *Evaluator) Open(prog []byte, maxRows int64) (api.ScanRun, error) {
-	fixed, ctx, ok := splitProgram(prog)
+	fixed, ctx, rest, ok := splitProgram(prog)
 	if !ok {
 		return nil, api.ErrUnknownProgram
 	}
@@ -59,7 +59,12 @@ func (e *Evaluator) Open(prog []byte, maxRows int64) (api.ScanRun, error) {
 		e.progs[string(fixed)] = p
 		e.mu.Unlock()
 	}
-	return p.open(ctx, maxRows)
+	r := &reader{b: rest}
+	sets := r.keyFilters(len(p.spec.Read))
+	if r.bad {
+		return nil, api.ErrUnknownProgram
+	}
+	return p.open(ctx, maxRows, sets)
 }
 
 func compile(s *Spec) (*program, error) {
@@ -128,12 +133,14 @@ type run struct {
 	out     []*vec.Batch
 	scratch *vec.Batch
 	filter  *Instance
+	sets    []*keySet
+	live    []int32
 	ks, vs  [][]byte
 	most    int // length that ks and vs have had
 	agg     *aggRun
 }
 
-func (p *program) open(ctx *builtin.Ctx, maxRows int64) (*run, error) {
+func (p *program) open(ctx *builtin.Ctx, maxRows int64, sets []*keySet) (*run, error) {
 	r, _ := p.idle.Get().(*run)
 	if r == nil {
 		r = &run{p: p}
@@ -142,7 +149,7 @@ func (p *program) open(ctx *builtin.Ctx, maxRows int64) (*run, error) {
 			r.scratch = newBatch(p.first)
 		}
 	}
-	r.ctx, r.maxRows, r.rows, r.out = ctx, maxRows, 0, nil
+	r.ctx, r.maxRows, r.rows, r.out, r.sets = ctx, maxRows, 0, nil, sets
 	if p.aggs != nil {
 		var err error
 		if r.agg, err = p.aggs.open(); err != nil {
@@ -164,6 +171,7 @@ func newBatch(d *rowenc.Decoder) *vec.Batch {
 func (r *run) Block(keys, values [][]byte, pass []int32) (int, []int32, error) {
 	consumed := len(values)
 	ks, vs := keys, values
+	var live []int32 // positions of ks and vs; nil: all
 	if r.filter != nil {
 		r.scratch.Reset()
 		if err := r.p.first.Decode(keys, values, r.scratch.Cols); err != nil {
@@ -179,25 +187,55 @@ func (r *run) Block(keys, values [][]byte, pass []int32) (int, []int32, error) {
 				r.ks, r.vs = append(r.ks, keys[i]), append(r.vs, values[i])
 			}
 			r.most = max(r.most, len(r.ks))
-			ks, vs = r.ks, r.vs
+			ks, vs, live = r.ks, r.vs, r.scratch.Sel
+		}
+	}
+	if len(r.sets) > 0 {
+		var err error
+		if live, ks, vs, err = r.narrow(live, ks, vs); err != nil {
+			return 0, pass, err
 		}
 	}
 	if left := r.maxRows - r.rows; r.maxRows > 0 && int64(len(vs)) >= left {
 		ks, vs = ks[:left], vs[:left]
 		consumed = int(left)
-		if left > 0 && r.filter != nil && r.scratch.Sel != nil {
-			consumed = int(r.scratch.Sel[left-1]) + 1
+		if left > 0 && live != nil {
+			consumed = int(live[left-1]) + 1
 		}
 	}
 	for i := range vs {
-		if r.filter != nil && r.scratch.Sel != nil {
-			pass = append(pass, r.scratch.Sel[i])
+		if live != nil {
+			pass = append(pass, live[i])
 		} else {
 			pass = append(pass, int32(i))
 		}
 	}
 	r.rows += int64(len(vs))
 	return consumed, pass, r.take(ks, vs)
+}
+
+// narrow drops rows whose keys no join has a use for.
+func (r *run) narrow(live []int32, ks, vs [][]byte) ([]int32, [][]byte, [][]byte, error) {
+	r.live = r.live[:0]
+	if live == nil {
+		// The caller's slices are not ours to change.
+		r.ks, r.vs = append(r.ks[:0], ks...), append(r.vs[:0], vs...)
+		r.most = max(r.most, len(r.ks))
+		ks, vs = r.ks, r.vs
+		for i := range vs {
+			r.live = append(r.live, int32(i))
+		}
+	} else {
+		r.live = append(r.live, live...)
+	}
+	live = r.live
+	for _, s := range r.sets {
+		var err error
+		if live, ks, vs, err = s.narrow(r.p, live, ks, vs); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	return live, ks, vs, nil
 }
 
 // take decodes the rows that passed into the result, or aggregates them.
@@ -238,7 +276,7 @@ func (r *run) Finish() (api.ScanResult, error) {
 		}
 		res.Batches = []*vec.Batch{b}
 	}
-	r.out, r.ctx, r.agg = nil, nil, nil
+	r.out, r.ctx, r.agg, r.sets = nil, nil, nil, nil
 	clear(r.ks[:r.most])
 	clear(r.vs[:r.most])
 	r.ks, r.vs, r.most = r.ks[:0], r.vs[:0], 0

@@ -74,5 +74,19 @@ func (t *IntTable) grow() {
 	}
 }
 
+// Keys returns the keys, in no order.
+func (t *IntTable) Keys() []int64 {
+	out := make([]int64, 0, t.n)
+	for i := range t.slots {
+		if s := &t.slots[i]; s.val != 0 {
+			out = append(out, s.key)
+		}
+	}
+	return out
+}
+
+// Len returns the number of keys.
+func (t *IntTable) Len() int { return t.n }
+
 // MemBytes returns the memory that the table takes.
 func (t *IntTable) MemBytes() int { return len(t.slots) * 16 }
