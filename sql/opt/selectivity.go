@@ -8,7 +8,6 @@ import (
 	"github.com/pamirdb/pamir/sql/plan"
 	"github.com/pamirdb/pamir/sql/stats"
 	"github.com/pamirdb/pamir/sql/types"
-	"github.com/pamirdb/pamir/sql/vec"
 )
 
 // together estimates the share of rows that several equalities keep. Columns of
@@ -60,58 +59,62 @@ func (c *optimizer) sampled(cond *expr.OpExpr, col expr.Expr, cs *stats.Column, 
 	if !ok || cs == nil || len(cs.Common)+len(cs.Bounds) < sampleMin || volatility(cond) != 'i' {
 		return what
 	}
-	only := true
-	e := expr.MapColumns(cond, func(x *expr.ColumnRef) expr.Expr {
-		only = only && x.ID == r.ID
-		y := *x
-		y.ID = 0
-		return &y
-	})
 	fixed := true
-	expr.Walk(e, func(x expr.Expr) bool {
-		switch x.(type) {
+	expr.Walk(cond, func(x expr.Expr) bool {
+		switch x := x.(type) {
 		case *expr.Param, *expr.SubqueryRef:
 			fixed = false
+		case *expr.ColumnRef:
+			fixed = fixed && x.ID == r.ID
 		}
 		return fixed
 	})
-	if !only || !fixed {
+	if !fixed {
 		return what
 	}
-	p, err := expr.Compile([]expr.Expr{e}, expr.Options{})
+	// The column becomes a parameter, whose values are tried one after the other.
+	p, err := expr.Compile([]expr.Expr{expr.MapColumns(cond, func(x *expr.ColumnRef) expr.Expr {
+		return &expr.Param{Kind: expr.ParamExternal, Typ: x.Typ, Location: x.Location}
+	})}, expr.Options{})
 	if err != nil {
 		return what
 	}
-	b := &vec.Batch{Cols: []*vec.Vector{vec.New(r.Typ.Repr(), len(cs.Common)+len(cs.Bounds))}, N: len(cs.Common) + len(cs.Bounds)}
+	in, ctx := p.NewInstance(), &expr.Ctx{Settings: types.DefaultSettings(), Params: make([]types.Datum, 1)}
+	hits := make([]bool, 0, len(cs.Common)+len(cs.Bounds))
+	try := func(v types.Datum) bool {
+		ctx.Params[0] = v
+		d, err := in.EvalOne(ctx)
+		hits = append(hits, err == nil && !d.IsNull() && d.Bool())
+		return err == nil
+	}
 	common := 0.0
 	for _, m := range cs.Common {
-		b.Cols[0].AppendDatum(m.Value)
+		if !try(m.Value) {
+			return what
+		}
 		common += m.Frac
 	}
 	for _, v := range cs.Bounds {
-		b.Cols[0].AppendDatum(v)
+		if !try(v) {
+			return what
+		}
 	}
-	out, err := p.NewInstance().Eval(&expr.Ctx{Settings: types.DefaultSettings()}, b)
-	if err != nil {
-		return what
-	}
-	hit := func(i int) bool { return !out[0].IsNull(i) && out[0].Int(i) != 0 }
 	sel := 0.0
 	for i, m := range cs.Common {
-		if hit(i) {
+		if hits[i] {
 			sel += m.Frac
 		}
 	}
 	rest := math.Max(0, 1-common-cs.NullFrac)
 	if n := len(cs.Bounds); n > 0 {
-		hits := 0.0
+		found := 0.0
 		for i := range n {
-			if hit(len(cs.Common) + i) {
-				hits++
+			if hits[len(cs.Common)+i] {
+				found++
 			}
 		}
 		// A share below one bound's, or above all but one's, is not seen.
-		share := math.Min(math.Max(hits/float64(n), math.Min(what, 0.5/float64(n))), math.Max(what, 1-0.5/float64(n)))
+		share := math.Min(math.Max(found/float64(n), math.Min(what, 0.5/float64(n))), math.Max(what, 1-0.5/float64(n)))
 		sel += rest * share
 	}
 	return math.Min(math.Max(sel, 0), 1)
