@@ -131,6 +131,7 @@ func (c *optimizer) optimize(n plan.Node) plan.Node {
 	n = c.orderings(n)
 	n = c.aggregates(n)
 	n = c.tidy(n)
+	c.orderFilters(n)
 	c.estimate(n)
 	return n
 }

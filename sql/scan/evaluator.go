@@ -27,8 +27,7 @@ const maxPrograms = 512
 type program struct {
 	spec   *Spec
 	all    *rowenc.Decoder // of Read
-	filter *Exprs          // nil: all rows pass
-	first  *rowenc.Decoder // of the columns that the filter reads
+	stages []stage         // of the filter; none: all rows pass
 	aggs   *aggProgram
 	reprs  []types.Repr
 	idle   sync.Pool // of *run
@@ -77,10 +76,17 @@ func compile(s *Spec) (*program, error) {
 		c, _ := s.Table.Column(id)
 		p.reprs = append(p.reprs, c.Type.Repr())
 	}
-	if len(s.Filter) > 0 {
-		if err := p.compileFilter(); err != nil {
+	for from := 0; from < len(s.Filter); {
+		n := len(s.Filter)
+		if from == 0 {
+			n = firstStage(s.Filter)
+		}
+		st, err := p.compileStage(s.Filter[from:n])
+		if err != nil {
 			return nil, err
 		}
+		p.stages = append(p.stages, st)
+		from = n
 	}
 	if s.Aggregate {
 		if p.aggs, err = compileAggs(s); err != nil {
@@ -90,13 +96,48 @@ func compile(s *Spec) (*program, error) {
 	return p, nil
 }
 
-// compileFilter maps the filter onto the columns that it reads, so that rows
+// stage is a part of the filter with the decoder of the columns that it reads: rows
 // that do not pass cost no more than these.
-func (p *program) compileFilter() error {
+type stage struct {
+	filter *Exprs
+	dec    *rowenc.Decoder
+}
+
+// firstStage returns how many conditions are looked at before the columns of the
+// others are decoded: those at the beginning that compare one and the same column
+// with values, which cannot raise an error.
+func firstStage(conds []expr.Expr) int {
+	col := expr.ColID(-1)
+	for i, e := range conds {
+		o, ok := e.(*expr.OpExpr)
+		if !ok || len(o.Args) != 2 {
+			return max(i, 1)
+		}
+		switch o.Name {
+		case "=", "<>", "<", "<=", ">", ">=":
+		default:
+			return max(i, 1)
+		}
+		a, aok := o.Args[0].(*expr.ColumnRef)
+		if !aok || i > 0 && a.ID != col {
+			return max(i, 1)
+		}
+		switch o.Args[1].(type) {
+		case *expr.Const, *expr.Param:
+		default:
+			return max(i, 1)
+		}
+		col = a.ID
+	}
+	return len(conds)
+}
+
+// compileStage maps conditions onto the columns that they read.
+func (p *program) compileStage(conds []expr.Expr) (st stage, err error) {
 	place := map[expr.ColID]expr.ColID{}
 	var cols []int
-	es := make([]expr.Expr, len(p.spec.Filter))
-	for i, f := range p.spec.Filter {
+	es := make([]expr.Expr, len(conds))
+	for i, f := range conds {
 		es[i] = expr.MapColumns(f, func(c *expr.ColumnRef) expr.Expr {
 			n, ok := place[c.ID]
 			if !ok {
@@ -112,16 +153,15 @@ func (p *program) compileFilter() error {
 	want := p.spec.Read[:0:0]
 	for _, c := range cols {
 		if c < 0 || c >= len(p.spec.Read) {
-			return types.ErrCorrupt
+			return st, types.ErrCorrupt
 		}
 		want = append(want, p.spec.Read[c])
 	}
-	var err error
-	if p.first, err = rowenc.NewDecoder(p.spec.Table, p.spec.Index, want); err != nil {
-		return err
+	if st.dec, err = rowenc.NewDecoder(p.spec.Table, p.spec.Index, want); err != nil {
+		return st, err
 	}
-	p.filter, err = Compile(es)
-	return err
+	st.filter, err = Compile(es)
+	return st, err
 }
 
 // run is one run of a program.
@@ -131,8 +171,7 @@ type run struct {
 	maxRows int64
 	rows    int64
 	out     []*vec.Batch
-	scratch *vec.Batch
-	filter  *Instance
+	stages  []stageRun
 	sets    []*keySet
 	live    []int32
 	ks, vs  [][]byte
@@ -140,13 +179,17 @@ type run struct {
 	agg     *aggRun
 }
 
+type stageRun struct {
+	filter  *Instance
+	scratch *vec.Batch
+}
+
 func (p *program) open(ctx *builtin.Ctx, maxRows int64, sets []*keySet) (*run, error) {
 	r, _ := p.idle.Get().(*run)
 	if r == nil {
 		r = &run{p: p}
-		if p.filter != nil {
-			r.filter = p.filter.New()
-			r.scratch = newBatch(p.first)
+		for i := range p.stages {
+			r.stages = append(r.stages, stageRun{p.stages[i].filter.New(), newBatch(p.stages[i].dec)})
 		}
 	}
 	r.ctx, r.maxRows, r.rows, r.out, r.sets = ctx, maxRows, 0, nil, sets
@@ -172,22 +215,10 @@ func (r *run) Block(keys, values [][]byte, pass []int32) (int, []int32, error) {
 	consumed := len(values)
 	ks, vs := keys, values
 	var live []int32 // positions of ks and vs; nil: all
-	if r.filter != nil {
-		r.scratch.Reset()
-		if err := r.p.first.Decode(keys, values, r.scratch.Cols); err != nil {
+	for i := range r.stages {
+		var err error
+		if live, ks, vs, err = r.filter(i, live, ks, vs); err != nil {
 			return 0, pass, err
-		}
-		r.scratch.N = len(values)
-		if err := r.filter.Filter(r.ctx, r.scratch); err != nil {
-			return 0, pass, err
-		}
-		if r.scratch.Sel != nil {
-			r.ks, r.vs = r.ks[:0], r.vs[:0]
-			for _, i := range r.scratch.Sel {
-				r.ks, r.vs = append(r.ks, keys[i]), append(r.vs, values[i])
-			}
-			r.most = max(r.most, len(r.ks))
-			ks, vs, live = r.ks, r.vs, r.scratch.Sel
 		}
 	}
 	if len(r.sets) > 0 {
@@ -214,21 +245,47 @@ func (r *run) Block(keys, values [][]byte, pass []int32) (int, []int32, error) {
 	return consumed, pass, r.take(ks, vs)
 }
 
-// narrow drops rows whose keys no join has a use for.
-func (r *run) narrow(live []int32, ks, vs [][]byte) ([]int32, [][]byte, [][]byte, error) {
-	r.live = r.live[:0]
+// filter drops the rows that a stage of the filter rejects.
+func (r *run) filter(i int, live []int32, ks, vs [][]byte) ([]int32, [][]byte, [][]byte, error) {
+	s := &r.stages[i]
+	s.scratch.Reset()
+	if len(vs) == 0 {
+		return live, ks, vs, nil
+	}
+	if err := r.p.stages[i].dec.Decode(ks, vs, s.scratch.Cols); err != nil {
+		return nil, nil, nil, err
+	}
+	s.scratch.N = len(vs)
+	if err := s.filter.Filter(r.ctx, s.scratch); err != nil || s.scratch.Sel == nil {
+		return live, ks, vs, err
+	}
+	sel := s.scratch.Sel
 	if live == nil {
 		// The caller's slices are not ours to change.
-		r.ks, r.vs = append(r.ks[:0], ks...), append(r.vs[:0], vs...)
+		r.ks, r.vs, r.live = r.ks[:0], r.vs[:0], append(r.live[:0], sel...)
+		for _, i := range sel {
+			r.ks, r.vs = append(r.ks, ks[i]), append(r.vs, vs[i])
+		}
 		r.most = max(r.most, len(r.ks))
-		ks, vs = r.ks, r.vs
+		return r.live, r.ks, r.vs, nil
+	}
+	for n, i := range sel {
+		live[n], ks[n], vs[n] = live[i], ks[i], vs[i]
+	}
+	n := len(sel)
+	return live[:n], ks[:n], vs[:n], nil
+}
+
+// narrow drops rows whose keys no join has a use for.
+func (r *run) narrow(live []int32, ks, vs [][]byte) ([]int32, [][]byte, [][]byte, error) {
+	if live == nil {
+		r.ks, r.vs, r.live = append(r.ks[:0], ks...), append(r.vs[:0], vs...), r.live[:0]
+		r.most = max(r.most, len(r.ks))
 		for i := range vs {
 			r.live = append(r.live, int32(i))
 		}
-	} else {
-		r.live = append(r.live, live...)
+		live, ks, vs = r.live, r.ks, r.vs
 	}
-	live = r.live
 	for _, s := range r.sets {
 		var err error
 		if live, ks, vs, err = s.narrow(r.p, live, ks, vs); err != nil {
