@@ -99,10 +99,15 @@ func uniqueColumn(t *catalog.Table, id catalog.ColumnID) bool {
 // selectivity estimates the share of rows for which all conditions hold.
 func (c *optimizer) selectivity(conds []expr.Expr) float64 {
 	sel := 1.0
+	var ranges []halfRange
 	for _, e := range conds {
+		if h, ok := c.halfRange(e); ok {
+			ranges = append(ranges, h)
+			continue
+		}
 		sel *= c.sel(e)
 	}
-	return sel
+	return sel * bothEnds(ranges)
 }
 
 func (c *optimizer) sel(e expr.Expr) float64 {
@@ -367,7 +372,7 @@ func (c *optimizer) pair(n plan.Node, e *plan.Estimate, ins []*plan.Estimate, co
 	switch x := n.(type) {
 	case *plan.NestedLoop:
 		eqs, rest := split(x, x.On)
-		e.Rows = c.equiRows(x.Type, eqs, rest, l.Rows, r.Rows)
+		e.Rows = c.equiRows(x.Type, eqs, c.acrossSel(rest, plan.OutputOf(x.Left), plan.OutputOf(x.Right)), l.Rows, r.Rows)
 		e.TotalCost = cost + l.Rows*r.Rows*costCompare
 		if len(eqs) > 0 {
 			// It will become a hash join.
@@ -378,7 +383,7 @@ func (c *optimizer) pair(n plan.Node, e *plan.Estimate, ins []*plan.Estimate, co
 		for i := range eqs {
 			eqs[i] = equality{left: x.LeftKeys[i], right: x.RightKeys[i]}
 		}
-		e.Rows = c.equiRows(x.Type, eqs, x.Residual, l.Rows, r.Rows)
+		e.Rows = c.equiRows(x.Type, eqs, c.acrossSel(x.Residual, plan.OutputOf(x.Left), plan.OutputOf(x.Right)), l.Rows, r.Rows)
 		e.StartupCost = l.StartupCost + r.TotalCost + r.Rows*costHash*2
 		e.TotalCost = cost + r.Rows*costHash*2 + l.Rows*costHash + e.Rows*0.05
 	case *plan.MergeJoin:

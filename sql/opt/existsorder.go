@@ -115,7 +115,7 @@ func (g *joinGraph) existsCost(x *existsJoin, rows float64) (cost, left float64)
 	}
 	j := x.apply(&plan.Values{Base: plan.Base{Out: out}})
 	eqs, rest := split(j, x.on)
-	left = g.c.equiRows(x.typ, eqs, rest, rows, r.Rows)
+	left = g.c.equiRows(x.typ, eqs, g.c.selectivity(rest), rows, r.Rows)
 	if len(eqs) == 0 {
 		return r.TotalCost + rows*r.Rows*costCompare, left
 	}

@@ -99,7 +99,7 @@ func (g *joinGraph) best() plan.Node {
 			}
 		}
 		_, k.eq = asEquality(k.e)
-		k.sel = g.c.sel(k.e)
+		k.sel = g.c.acrossSel([]expr.Expr{k.e}, g.outs...)
 	}
 	g.classify()
 	if n := g.placeExists(); n != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/pamirdb/pamir/sql/expr"
+	"github.com/pamirdb/pamir/sql/pgfacts"
 	"github.com/pamirdb/pamir/sql/plan"
 	"github.com/pamirdb/pamir/sql/stats"
 	"github.com/pamirdb/pamir/sql/types"
@@ -29,9 +30,83 @@ func together(sels []float64) float64 {
 	return out
 }
 
-// equiRows estimates the rows of a join by equalities.
-func (c *optimizer) equiRows(t plan.JoinType, eqs []equality, rest []expr.Expr, l, r float64) float64 {
-	sel := c.selectivity(rest)
+// acrossSel estimates the share of pairs for which conditions across a join hold.
+// What narrowSides took from an OR for one side has been counted there: the OR must
+// not be counted in full once more (orclauses.c of PostgreSQL does the same).
+func (c *optimizer) acrossSel(conds []expr.Expr, sides ...plan.ColSet) float64 {
+	all := 1.0
+	for _, e := range conds {
+		sel := c.sel(e)
+		if or, ok := e.(*expr.BoolExpr); ok && or.Op == expr.Or {
+			for i, side := range sides {
+				if !side.Touches(e) {
+					continue
+				}
+				others := make(plan.ColSet)
+				for j, o := range sides {
+					if j != i {
+						for id := range o {
+							others[id] = struct{}{}
+						}
+					}
+				}
+				if k := implied(e, side, others); k != nil && others.Touches(e) {
+					sel /= math.Max(c.sel(k), 1e-6)
+				}
+			}
+		}
+		all *= math.Min(sel, 1)
+	}
+	return all
+}
+
+// halfRange is a condition that bounds a column on one side by a constant.
+type halfRange struct {
+	col   plan.ColID
+	upper bool
+	sel   float64
+}
+
+func (c *optimizer) halfRange(e expr.Expr) (halfRange, bool) {
+	o, ok := e.(*expr.OpExpr)
+	if !ok || len(o.Args) != 2 {
+		return halfRange{}, false
+	}
+	strat := pgfacts.StrategyOf(o.Op)
+	r, ok := stripRelabel(o.Args[0]).(*expr.ColumnRef)
+	k, kok := o.Args[1].(*expr.Const)
+	if !ok || !kok || k.Value.IsNull() || strat == 0 || strat == 3 {
+		return halfRange{}, false
+	}
+	if cs, _, _ := c.column(r); cs == nil {
+		return halfRange{}, false
+	}
+	return halfRange{r.ID, strat < 3, c.sel(e)}, true
+}
+
+// bothEnds estimates the share of rows between bounds: those of one column on both
+// sides depend on each other (clauselist_selectivity of PostgreSQL).
+func bothEnds(hs []halfRange) float64 {
+	all := 1.0
+	for i, h := range hs {
+		sel := h.sel
+		for j, o := range hs {
+			if o.col != h.col || o.upper == h.upper {
+				continue
+			}
+			if sel = 1; j > i { // else it was counted with the other
+				sel = math.Max(h.sel+o.sel-1, stats.DefaultInterval/10)
+			}
+			break
+		}
+		all *= sel
+	}
+	return all
+}
+
+// equiRows estimates the rows of a join by equalities and other conditions, which
+// keep a share of the pairs.
+func (c *optimizer) equiRows(t plan.JoinType, eqs []equality, sel, l, r float64) float64 {
 	if len(eqs) == 0 {
 		return joinRows(t, l, r, sel)
 	}
@@ -39,11 +114,10 @@ func (c *optimizer) equiRows(t plan.JoinType, eqs []equality, rest []expr.Expr, 
 	for _, q := range eqs {
 		sels = append(sels, 1/math.Max(c.distinct(q.left, l), c.distinct(q.right, r)))
 	}
-	sel *= together(sels)
-	if t == plan.SemiJoin && len(rest) == 0 {
-		return math.Min(l, l*r*sel)
+	if t == plan.SemiJoin && sel == 1 {
+		return math.Min(l, l*r*together(sels))
 	}
-	return joinRows(t, l, r, sel)
+	return joinRows(t, l, r, sel*together(sels))
 }
 
 // sampleMin is the size of a histogram from which its bounds count as a sample of
