@@ -318,10 +318,12 @@ func (c *optimizer) single(n plan.Node, e, in *plan.Estimate) {
 	case *plan.ProjectSet:
 		e.Rows = in.Rows * 10
 	case *plan.LookupJoin:
-		e.Rows = in.Rows * math.Max(c.lookupRows(x), 0.01)
-		e.TotalCost = in.TotalCost + in.Rows*costSeek + e.Rows*costRow
+		// What the residual conditions drop has been read before.
+		found := in.Rows * math.Max(c.lookupFinds(x), 0.01)
+		e.Rows = found * c.selectivity(x.Residual)
+		e.TotalCost = in.TotalCost + in.Rows*costSeek + found*costRow
 		if x.Fetch {
-			e.TotalCost += e.Rows * costFetch
+			e.TotalCost += found * costFetch
 		}
 		if x.Type == plan.LeftJoin {
 			e.Rows = math.Max(e.Rows, in.Rows)
@@ -337,10 +339,11 @@ func (c *optimizer) single(n plan.Node, e, in *plan.Estimate) {
 	}
 }
 
-// lookupRows estimates the rows that one lookup finds.
-func (c *optimizer) lookupRows(x *plan.LookupJoin) float64 {
+// lookupFinds estimates the rows that one lookup finds, before the residual
+// conditions.
+func (c *optimizer) lookupFinds(x *plan.LookupJoin) float64 {
 	if x.Unique {
-		return c.selectivity(x.Residual)
+		return 1
 	}
 	rows := c.tableRows(x.Table)
 	st := c.stats(x.Table)
@@ -348,7 +351,7 @@ func (c *optimizer) lookupRows(x *plan.LookupJoin) float64 {
 	for i := range x.Keys {
 		sels = append(sels, st.Column(x.Index.Columns[i].Column).EqUnknown(rows))
 	}
-	return rows * together(sels) * c.selectivity(x.Residual)
+	return rows * together(sels)
 }
 
 func (c *optimizer) groups(ids []plan.ColID, cols []plan.Column, rows float64) float64 {

@@ -121,9 +121,9 @@ func (g *joinGraph) existsCost(x *existsJoin, rows float64) (cost, left float64)
 	}
 	cost = r.TotalCost + r.Rows*costHash*2 + rows*costHash
 	if l, ok := g.c.lookupJoin(j, eqs, rest).(*plan.LookupJoin); ok {
-		each := costSeek + g.c.lookupRows(l)*costRow
+		each := costSeek + g.c.lookupFinds(l)*costRow
 		if l.Fetch {
-			each += g.c.lookupRows(l) * costFetch
+			each += g.c.lookupFinds(l) * costFetch
 		}
 		cost = math.Min(cost, rows*each)
 	}

@@ -334,9 +334,11 @@ func (g *joinGraph) lookupCost(outer, inner *joinPlan, rows float64) (float64, b
 			for x := range s.Table.Indexes {
 				ix := &s.Table.Indexes[x]
 				if ix.State.Readable() && ix.Predicate == nil && len(ix.Columns) > 0 && ix.Columns[0].Column == s.Read[j] {
-					cost := outer.cost + outer.rows*costSeek + rows*costRow
+					// The scan's own conditions are looked at after a row is read.
+					found := rows / math.Max(g.c.selectivity(s.Filter), 1e-3)
+					cost := outer.cost + outer.rows*costSeek + found*costRow
 					if ix.OID != s.Table.Primary {
-						cost += rows * costFetch
+						cost += found * costFetch
 					}
 					return cost, true
 				}
