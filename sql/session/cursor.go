@@ -28,7 +28,7 @@ func (s *Session) prepareStmt(n *ast.PrepareStmt, text string) error {
 	if !plannable(n.Query) {
 		return types.Errorf(types.CodeFeatureNotSupported, "only SELECT, INSERT, UPDATE and DELETE can be prepared in SQL")
 	}
-	p := &prepared{name: n.Name, sql: text, fromSQL: true, at: time.Now(), st: parse.Statement{Node: n.Query, Text: text}}
+	p := &prepared{name: n.Name, sql: text, fromSQL: true, at: time.Now(), settings: s.set.Version(), st: parse.Statement{Node: n.Query, Text: text}}
 	for _, a := range n.Argtypes {
 		t, ok := a.(*ast.TypeName)
 		if !ok {
@@ -70,7 +70,7 @@ func (s *Session) executeStmt(n *ast.ExecuteStmt, w ResultWriter) error {
 		}
 	}
 	use := p.plan
-	if use.choice.wanted() {
+	if use.choice.wanted() && p.settings == s.set.Version() {
 		if c := s.customPrepared(p, params); c != nil {
 			use = c
 		}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/pamirdb/pamir/sql/opt"
 	"github.com/pamirdb/pamir/sql/parse"
@@ -27,9 +28,9 @@ const (
 // choice is what is known of a generic plan against custom ones. Sessions share
 // it.
 type choice struct {
-	mu      sync.Mutex
-	generic bool // no custom plans (any more)
+	generic atomic.Bool // no custom plans (any more); it stays
 	shape   uint64
+	mu      sync.Mutex // guards what follows
 	tries   int
 	differ  bool
 	cost    float64
@@ -37,21 +38,18 @@ type choice struct {
 
 // newChoice looks at a generic plan.
 func newChoice(p *plan.Plan) *choice {
-	c := &choice{generic: true}
+	c := &choice{}
+	c.generic.Store(true)
 	if len(p.Literals)+len(p.Params) > 0 && p.Root.Common().Est.TotalCost >= customMinCost && opt.ReadsTables(p) {
-		c.generic, c.shape = false, opt.Shape(p)
+		c.shape = opt.Shape(p)
+		c.generic.Store(false)
 	}
 	return c
 }
 
 // wanted reports whether the next execution should have a plan of its own.
 func (c *choice) wanted() bool {
-	if c == nil {
-		return false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !c.generic
+	return c != nil && !c.generic.Load()
 }
 
 // note learns from a custom plan.
@@ -65,7 +63,7 @@ func (c *choice) note(p *plan.Plan) {
 	c.cost += p.Root.Common().Est.TotalCost
 	c.differ = c.differ || opt.Shape(p) != c.shape
 	if c.tries == customTries && !c.differ && c.cost < customTries*customMaxCost {
-		c.generic = true
+		c.generic.Store(true)
 	}
 }
 
@@ -92,7 +90,8 @@ func (s *Session) customTemplate(generic *planEntry, sql string) (*sessionPlan, 
 }
 
 // customPrepared plans a prepared statement for the values of its parameters; nil
-// if the generic plan is to be used.
+// if the generic plan is to be used. The settings are those that the statement was
+// prepared under: they say what its literals mean.
 func (s *Session) customPrepared(p *prepared, values []types.Datum) *sessionPlan {
 	if p.st.Node == nil {
 		all, err := s.parseString(p.sql)
