@@ -10,6 +10,9 @@
 // that they will become, and lets lazy resolutions wait for others, whose command
 // they share.
 //
+// A long scan finds rows in a second goroutine while the first one runs the
+// program over those found before.
+//
 // It refuses to route, to keep leases and to replicate: that is the Range's.
 //
 // Invariants:

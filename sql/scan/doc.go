@@ -7,7 +7,8 @@
 // refuses to choose what is pushed down (sql/plan) and to read anything itself.
 //
 // A program is a fixed part, which is compiled once and kept by its bytes, and
-// a part that differs by execution: parameters and session settings.
+// a part that differs by execution: parameters, session settings, and the keys
+// that joins have a use for.
 //
 // Invariants:
 //  1. A program gives the same rows wherever and in however many pieces of the
