@@ -65,6 +65,9 @@ func (s *Session) setAuthorization(name string, local bool) error {
 
 // reset sets a setting back to what it was when the session began.
 func (s *Session) reset(name string, local bool) error {
+	if err := s.maySet(name); err != nil {
+		return err
+	}
 	err := s.set.Reset(name, local)
 	if err == nil && strings.EqualFold(name, "session_authorization") {
 		err = s.set.Set("role", "none", local)

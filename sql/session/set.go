@@ -64,7 +64,18 @@ func (s *Session) assign(name, value string, local bool) error {
 	case "session_authorization":
 		return s.setAuthorization(value, local)
 	}
+	if err := s.maySet(name); err != nil {
+		return err
+	}
 	return s.set.Set(name, value, local)
+}
+
+// maySet returns an error for a setting that is a superuser's when the user is none.
+func (s *Session) maySet(name string) error {
+	if d, ok := settings.Lookup(name); ok && d.Context == "superuser" && !s.snapshot().Superuser(s.user) {
+		return types.Errorf(types.CodeInsufficientPrivilege, "permission denied to set parameter \"%s\"", name)
+	}
+	return nil
 }
 
 // setValue is the value of SET name TO a, b.

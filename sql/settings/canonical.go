@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -14,8 +13,12 @@ import (
 // canonical checks a value and returns it as SHOW prints it.
 func (d *Var) canonical(value string) (string, error) {
 	switch strings.ToLower(d.Name) {
-	case "datestyle":
-		return dateStyle(value)
+	case "default_with_oids":
+		v, err := boolean(d, value)
+		if v == "on" {
+			return "", types.Errorf(types.CodeFeatureNotSupported, "tables declared WITH OIDS are not supported")
+		}
+		return v, err
 	case "timezone":
 		_, name, err := zone(value)
 		return name, err
@@ -46,7 +49,7 @@ func (d *Var) canonical(value string) (string, error) {
 		return boolean(d, value)
 	case "enum":
 		return d.enum(value)
-	case "integer":
+	case "integer", "real":
 		return d.number(value)
 	}
 	return value, nil
@@ -120,8 +123,10 @@ func (d *Var) enum(value string) (string, error) {
 	if slices.Contains(d.Enum, v) {
 		return v, nil
 	}
-	if strings.EqualFold(d.Name, "synchronous_commit") {
-		return boolean(d, value)
+	if slices.Contains(d.Enum, "on") {
+		if v, err := boolean(d, value); err == nil {
+			return v, nil // other spellings are taken and not offered
+		}
 	}
 	return "", d.bad(value).WithHint("Available values: %s.", strings.Join(d.Enum, ", "))
 }
@@ -129,22 +134,38 @@ func (d *Var) enum(value string) (string, error) {
 func (d *Var) number(value string) (string, error) {
 	n, ok := parseUnits(value, d.Unit)
 	if !ok {
-		if f, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err == nil && d.Unit == "" {
-			return strconv.FormatFloat(f, 'g', -1, 64), nil
-		}
 		return "", d.noNumber(value)
 	}
-	if n < math.MinInt32 || n > math.MaxInt32 {
-		return "", d.bad(value).WithHint("Value exceeds integer range.")
+	if d.Type == "integer" {
+		if n = math.RoundToEven(n); n < math.MinInt32 || n > math.MaxInt32 {
+			return "", d.bad(value).WithHint("Value exceeds integer range.")
+		}
 	}
 	if (d.Min != 0 || d.Max != 0) && (n < d.Min || n > d.Max) {
 		unit := ""
 		if d.Unit != "" {
 			unit = " " + d.Unit
 		}
-		return "", types.Errorf(types.CodeInvalidParameterValue, "%d%s is outside the valid range for parameter \"%s\" (%d .. %d)", n, unit, d.Name, d.Min, d.Max)
+		return "", types.Errorf(types.CodeInvalidParameterValue, "%s%s is outside the valid range for parameter \"%s\" (%s .. %s)",
+			d.format(n), unit, d.Name, d.format(d.Min), d.format(d.Max))
 	}
-	return printUnits(n, d.Unit), nil
+	return d.inUnits(n), nil
+}
+
+// shown prints a number in the parameter's own unit as SHOW does.
+func (d *Var) shown(value string) string {
+	if n, ok := parseUnits(value, d.Unit); ok && (d.Type == "integer" || d.Type == "real") {
+		return d.inUnits(n)
+	}
+	return value
+}
+
+// format prints a number of the parameter's type.
+func (d *Var) format(v float64) string {
+	if d.Type == "integer" {
+		return strconv.FormatInt(int64(v), 10)
+	}
+	return strconv.FormatFloat(v, 'g', 6, 64)
 }
 
 // noNumber is the error of a value that is no number, or has no unit that it may be
@@ -174,15 +195,14 @@ var units = map[string][]unit{
 	"ms": {{"d", 86_400_000}, {"h", 3_600_000}, {"min", 60_000}, {"s", 1000}, {"ms", 1}, {"us", 0.001}},
 	"s":  {{"d", 86_400}, {"h", 3600}, {"min", 60}, {"s", 1}, {"ms", 0.001}, {"us", 0.000_001}},
 	"kB": {{"TB", 1 << 30}, {"GB", 1 << 20}, {"MB", 1 << 10}, {"kB", 1}, {"B", 1.0 / 1024}},
+	"B":  {{"TB", 1 << 40}, {"GB", 1 << 30}, {"MB", 1 << 20}, {"kB", 1 << 10}, {"B", 1}},
+	// Blocks.
+	"8kB": {{"TB", 1 << 27}, {"GB", 1 << 17}, {"MB", 1 << 7}, {"kB", 1.0 / 8}, {"B", 1.0 / 8192}},
 }
 
 // parseUnits reads a number with an optional unit, in the parameter's own unit.
-func parseUnits(s, own string) (int64, bool) {
+func parseUnits(s, own string) (float64, bool) {
 	s = strings.TrimSpace(s)
-	if own == "" {
-		n, err := strconv.ParseInt(s, 10, 64)
-		return n, err == nil
-	}
 	end := strings.LastIndexAny(s, ".0123456789") + 1
 	v, err := strconv.ParseFloat(s[:end], 64)
 	if err != nil {
@@ -199,45 +219,64 @@ func parseUnits(s, own string) (int64, bool) {
 			v = math.RoundToEven(v/of[i+1].size) * of[i+1].size // whole ones of the next smaller unit
 		}
 	}
-	const limit = 1 << 62
-	return int64(max(-limit, min(limit, math.RoundToEven(v)))), true
+	return v, true
 }
 
-// printUnits prints a number in the largest unit that divides it.
-func printUnits(n int64, own string) string {
-	if n > 0 {
-		for _, u := range units[own] {
-			if u.size >= 1 && n%int64(u.size) == 0 {
-				return fmt.Sprintf("%d%s", n/int64(u.size), u.name)
-			}
+// inUnits prints a number in the largest unit that it is a whole number of, else
+// in the smallest.
+func (d *Var) inUnits(n float64) string {
+	of := units[d.Unit]
+	if n <= 0 || len(of) == 0 {
+		return d.format(n)
+	}
+	var v float64
+	for _, u := range of {
+		v = n / u.size
+		if math.Abs(math.RoundToEven(v)/v-1) <= 1e-8 {
+			return d.format(math.RoundToEven(v)) + u.name
 		}
 	}
-	return strconv.FormatInt(n, 10)
+	return d.format(v) + of[len(of)-1].name
 }
 
-func dateStyle(value string) (string, error) {
-	style, order := "ISO", "MDY"
+// dateStyle reads a style, an order or both; what is not said stays as it is in old.
+func dateStyle(value, old string) (string, error) {
+	style, order, _ := strings.Cut(old, ", ")
+	hasStyle, hasOrder, conflict := false, false, false
+	setStyle := func(v string) { conflict, style, hasStyle = conflict || hasStyle && v != style, v, true }
+	setOrder := func(v string) { conflict, order, hasOrder = conflict || hasOrder && v != order, v, true }
 	for _, w := range strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' }) {
-		switch strings.ToUpper(w) {
-		case "ISO":
-			style = "ISO"
-		case "SQL":
-			style = "SQL"
-		case "POSTGRES", "POSTGRESQL":
-			style = "Postgres"
-		case "GERMAN":
-			style, order = "German", "DMY"
-		case "MDY", "US", "NONEURO", "NONEUROPEAN":
-			order = "MDY"
-		case "DMY", "EURO", "EUROPEAN":
-			order = "DMY"
-		case "YMD":
-			order = "YMD"
-		case "DEFAULT":
+		switch k := strings.ToUpper(w); {
+		case k == "ISO" || k == "SQL":
+			setStyle(k)
+		case strings.HasPrefix(k, "POSTGRES"):
+			setStyle("Postgres")
+		case k == "GERMAN":
+			setStyle("German")
+			if !hasOrder {
+				order = "DMY"
+			}
+		case k == "MDY" || k == "US" || strings.HasPrefix(k, "NONEURO"):
+			setOrder("MDY")
+		case k == "DMY" || strings.HasPrefix(k, "EURO"):
+			setOrder("DMY")
+		case k == "YMD":
+			setOrder("YMD")
+		case k == "DEFAULT":
+			if !hasStyle {
+				style = "ISO"
+			}
+			if !hasOrder {
+				order = "MDY"
+			}
 		default:
 			return "", types.Errorf(types.CodeInvalidParameterValue, "invalid value for parameter \"DateStyle\": \"%s\"", value).
 				WithDetail("Unrecognized key word: \"%s\".", strings.ToLower(w))
 		}
+	}
+	if conflict {
+		return "", types.Errorf(types.CodeInvalidParameterValue, "invalid value for parameter \"DateStyle\": \"%s\"", value).
+			WithDetail("Conflicting \"datestyle\" specifications.")
 	}
 	return style + ", " + order, nil
 }

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +31,9 @@ type Values struct {
 	version   uint64
 }
 
+// customName is what the name of a parameter that nobody knows must look like.
+var customName = regexp.MustCompile(`^[A-Za-z_[:^ascii:]][A-Za-z0-9_$[:^ascii:]]*(\.[A-Za-z_[:^ascii:]][A-Za-z0-9_$[:^ascii:]]*)+$`)
+
 // Snapshot is a state to go back to.
 type Snapshot struct{ set, local map[string]string }
 
@@ -48,15 +52,23 @@ func (v *Values) Set(name, value string, local bool) error {
 		if !strings.Contains(key, ".") {
 			return types.Errorf(types.CodeUndefinedObject, "unrecognized configuration parameter \"%s\"", name)
 		}
+		if !customName.MatchString(name) {
+			return types.Errorf(types.CodeInvalidName, "invalid configuration parameter name \"%s\"", name).
+				WithDetail("Custom parameter names must be two or more simple identifiers separated by dots.")
+		}
 		v.put(key, value, local)
 		return nil
 	}
-	if d.Context == "internal" {
-		return types.Errorf(types.CodeCantChangeRuntimeParam, "parameter \"%s\" cannot be changed", name)
+	if err := d.changeable(name); err != nil {
+		return err
 	}
 	asked := *d
 	asked.Name = name // errors show the name as it was given
 	canonical, err := asked.canonical(value)
+	if key == "datestyle" {
+		old, _ := v.Get(key)
+		canonical, err = dateStyle(value, old)
+	}
 	if err != nil {
 		return err
 	}
@@ -154,12 +166,16 @@ func (v *Values) Reset(name string, local bool) error {
 	if !ok && !strings.Contains(key, ".") {
 		return types.Errorf(types.CodeUndefinedObject, "unrecognized configuration parameter \"%s\"", name)
 	}
-	if ok && d.Context == "internal" {
-		return types.Errorf(types.CodeCantChangeRuntimeParam, "parameter \"%s\" cannot be changed", name)
+	if ok {
+		if err := d.changeable(name); err != nil {
+			return err
+		}
 	}
 	for _, m := range v.changing(local) {
 		if x, ok := v.initial[key]; ok {
 			m[key] = x
+		} else if _, isSet := m[key]; isSet && d == nil {
+			m[key] = "" // once named, a custom parameter stays known
 		} else {
 			delete(m, key)
 		}
@@ -179,6 +195,11 @@ func (v *Values) ResetAll() {
 
 func (v *Values) resetAll(old map[string]string) map[string]string {
 	out := maps.Clone(v.initial)
+	for name := range old {
+		if _, has := out[name]; !has && strings.Contains(name, ".") {
+			out[name] = "" // once named, a custom parameter stays known
+		}
+	}
 	for _, name := range []string{"role", "session_authorization"} {
 		if x, ok := old[name]; ok {
 			out[name] = x
@@ -270,7 +291,7 @@ func millis(s string) time.Duration {
 	if !ok {
 		return 0
 	}
-	return time.Duration(d) * time.Millisecond
+	return time.Duration(d * float64(time.Millisecond))
 }
 
 // splitList splits a list of names; quoted ones keep their case.

@@ -1,8 +1,9 @@
 package settings
 
 import (
-	"strconv"
 	"strings"
+
+	"github.com/pamirdb/pamir/sql/types"
 )
 
 // Var describes a parameter.
@@ -12,7 +13,7 @@ type Var struct {
 	// Report says that clients are told of changes.
 	Report bool
 	// Min and Max bound numbers; both 0 means no bound.
-	Min, Max int64
+	Min, Max float64
 }
 
 func str(name, def, desc string) *Var {
@@ -31,12 +32,10 @@ func enum(name, def, desc string, values ...string) *Var {
 	return v
 }
 
-func num(name, def, unit, desc string, lo, hi int64) *Var {
+func num(name, def, unit, desc string, lo, hi float64) *Var {
 	v := str(name, def, desc)
 	v.Type, v.Unit, v.Min, v.Max = "integer", unit, lo, hi
-	if n, ok := parseUnits(def, unit); ok {
-		v.Default = printUnits(n, unit)
-	}
+	v.Default = v.shown(def)
 	return v
 }
 
@@ -46,7 +45,7 @@ func (d *Var) Setting(value string) string {
 		return value
 	}
 	if n, ok := parseUnits(value, d.Unit); ok {
-		return strconv.FormatInt(n, 10)
+		return d.format(n)
 	}
 	return value
 }
@@ -55,12 +54,25 @@ func report(v *Var) *Var { v.Report = true; return v }
 
 func internal(v *Var) *Var { v.Context = "internal"; v.Category = "Preset Options"; return v }
 
+// changeable returns the error of changing a parameter that a session cannot change.
+func (d *Var) changeable(name string) error {
+	if d.Context == "internal" {
+		return types.Errorf(types.CodeCantChangeRuntimeParam, "parameter \"%s\" cannot be changed", name)
+	}
+	if d.Context == "postmaster" {
+		return types.Errorf(types.CodeCantChangeRuntimeParam, "parameter \"%s\" cannot be changed without restarting the server", name)
+	}
+	return nil
+}
+
+func restart(v *Var) *Var { v.Context = "postmaster"; return v }
+
 const maxInt = 1<<31 - 1
 
 var isolationLevels = []string{"serializable", "repeatable read", "read committed", "read uncommitted"}
 
-// vars are in the order of their names.
-var vars = []*Var{
+// own are the parameters that something here asks for, or that say what it is.
+var own = []*Var{
 	report(str("application_name", "", "Sets the application name to be reported in statistics and logs.")),
 	enum("backslash_quote", "safe_encoding", "Sets whether \"\\'\" is allowed in string literals.", "safe_encoding", "on", "off"),
 	internal(num("block_size", "8192", "", "Shows the size of a disk block.", 0, 0)),
@@ -109,9 +121,9 @@ var vars = []*Var{
 	internal(num("max_identifier_length", "63", "", "Shows the maximum identifier length.", 0, 0)),
 	internal(num("max_index_keys", "32", "", "Shows the maximum number of index keys.", 0, 0)),
 	num("max_parallel_workers_per_gather", "2", "", "Sets the maximum number of parallel processes per executor node.", 0, 1024),
+	restart(num("max_prepared_transactions", "0", "", "Sets the maximum number of simultaneously prepared transactions.", 0, 0x3ffff)),
 	enum("password_encryption", "scram-sha-256", "Chooses the algorithm for encrypting passwords.", "scram-sha-256"),
 	enum("plan_cache_mode", "auto", "Controls the planner's selection of custom or generic plan.", "auto", "force_generic_plan", "force_custom_plan"),
-	num("random_page_cost", "4", "", "Sets the planner's estimate of the cost of a nonsequentially fetched disk page.", 0, maxInt),
 	str("role", "none", "Sets the current role."),
 	flag("row_security", "on", "Enable row security."),
 	str("search_path", `"$user", public`, "Sets the schema search order for names that are not schema-qualified."),
@@ -140,6 +152,9 @@ var vars = []*Var{
 	enum("xmlbinary", "base64", "Sets how binary values are to be encoded in XML.", "base64", "hex"),
 	enum("xmloption", "content", "Sets whether XML data is to be considered as documents or content fragments.", "content", "document"),
 }
+
+// vars are all parameters, in the order of their names.
+var vars = withAdvice(own)
 
 var byName = func() map[string]*Var {
 	m := make(map[string]*Var, len(vars))
