@@ -216,6 +216,8 @@ func translateEscape(c byte, inClass bool) (string, error) {
 		return `\x1b`, nil
 	case c == 'B':
 		return `\\`, nil
+	case c == 'b': // a backspace, not a word's boundary
+		return `\x08`, nil
 	case strings.IndexByte("dswDSWnrtfvaxu", c) >= 0:
 		if c == 'a' && inClass {
 			return `\x07`, nil

@@ -3,6 +3,7 @@ package types
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"unicode/utf8"
 )
@@ -58,6 +59,11 @@ func AppendBinaryBytes(b []byte, oid OID, v []byte, st *Settings) []byte {
 	switch {
 	case oid == JSONBOID:
 		return AppendJSONBText(append(b, 1), v)
+	case oid == JsonpathOID:
+		b = append(b, 1)
+	case oid == TIDOID:
+		block, offset := tidParts(string(v))
+		return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint32(b, block), offset)
 	case oid == RecordOID:
 		return appendRecordBinary(b, v, st)
 	case ElemOf(oid) != 0:
@@ -238,6 +244,11 @@ func decodeBinaryBytes(t Type, b []byte, st *Settings) (Datum, error) {
 			return Null, wrongSize(len(b), 12)
 		}
 		return NewBytes(b), nil
+	case TIDOID:
+		if len(b) != 6 {
+			return Null, wrongSize(len(b), 6)
+		}
+		return parseTID(fmt.Sprintf("(%d,%d)", binary.BigEndian.Uint32(b), binary.BigEndian.Uint16(b[4:])))
 	case BitOID, VarBitOID:
 		if len(b) < 4 {
 			return Null, wrongSize(len(b), 4)
@@ -250,16 +261,16 @@ func decodeBinaryBytes(t Type, b []byte, st *Settings) (Datum, error) {
 	if ElemOf(t.OID) != 0 {
 		return decodeArrayBinary(t, b, st)
 	}
-	if t.OID == JSONBOID {
+	if t.OID == JSONBOID || t.OID == JsonpathOID {
 		if len(b) == 0 || b[0] != 1 {
-			return Null, Errorf(CodeInternal, "unsupported jsonb version number %d", append(b, 0)[0])
+			return Null, Errorf(CodeInternal, "unsupported %s version number %d", Format(t.OID, -1), append(b, 0)[0])
 		}
 		b = b[1:]
 	}
 	if err := CheckUTF8(b); err != nil {
 		return Null, err
 	}
-	if plainText(t.OID) && t.OID != JSONOID && t.OID != NameOID {
+	if plainText(t.OID) && t.OID != JSONOID && t.OID != JsonpathOID && t.OID != NameOID {
 		return NewBytes(b), nil
 	}
 	return ParseText(t, string(b), st)

@@ -7,7 +7,7 @@ import (
 
 var _ = flag.Bool("rewrite", false, "there are no golden files of this package alone")
 
-var fuzzTypes = []OID{BoolOID, Int4OID, Int8OID, NumericOID, Float8OID, ByteaOID, UUIDOID, JSONOID, JSONBOID, DateOID, TimeOID,
+var fuzzTypes = []OID{BoolOID, Int4OID, Int8OID, NumericOID, Float8OID, ByteaOID, UUIDOID, JSONOID, JSONBOID, JsonpathOID, DateOID, TimeOID,
 	TimeTZOID, TimestampOID, TimestampTZOID, IntervalOID, Int4ArrayOID, TextArrayOID, OIDVectorOID, MoneyOID, VarBitOID, QCharOID}
 
 // FuzzParseText feeds texts to every type's input. What is accepted must print,

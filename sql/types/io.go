@@ -81,6 +81,12 @@ func parseOther(t Type, s string, st *Settings) (Datum, error) {
 		return parseLSN(s)
 	case TIDOID:
 		return parseTID(s)
+	case JsonpathOID:
+		p, err := ParseJSONPath(s)
+		if err != nil {
+			return Null, err
+		}
+		return NewString(p.String()), nil
 	case BitOID, VarBitOID:
 		return parseBits(t, s)
 	case ACLItemOID:
@@ -127,7 +133,7 @@ func TextOf(oid OID, d Datum, st *Settings) string {
 
 func plainText(oid OID) bool {
 	switch oid {
-	case TextOID, VarCharOID, BPCharOID, NameOID, JSONOID, UnknownOID, CStringOID, XMLOID:
+	case TextOID, VarCharOID, BPCharOID, NameOID, JSONOID, UnknownOID, CStringOID, XMLOID, JsonpathOID:
 		return true
 	}
 	return false

@@ -259,6 +259,14 @@ func parseTID(s string) (Datum, error) {
 	return NewString("(" + strconv.FormatUint(block, 10) + "," + strconv.FormatUint(offset, 10) + ")"), nil
 }
 
+// tidParts are the block and the offset of a tid's text.
+func tidParts(s string) (block uint32, offset uint16) {
+	a, b, _ := strings.Cut(strings.Trim(s, "()"), ",")
+	x, _ := strconv.ParseUint(a, 10, 32)
+	y, _ := strconv.ParseUint(b, 10, 16)
+	return uint32(x), uint16(y)
+}
+
 func parseMoney(s string) (Datum, error) {
 	t := strings.NewReplacer("$", "", ",", "", " ", "").Replace(s)
 	if t == "" {
