@@ -36,8 +36,12 @@ func objectName(o ast.ObjectType) string {
 		return "DOMAIN"
 	case ast.OBJECT_ROLE:
 		return "ROLE"
-	case ast.OBJECT_FUNCTION:
-		return "FUNCTION"
+	}
+	if tag, ok := objectTags[o]; ok {
+		return tag
+	}
+	if word, ok := builtinOnly[o]; ok {
+		return strings.ToUpper(word)
 	}
 	return "TABLE"
 }
@@ -71,21 +75,21 @@ func changesOwner(s *ast.AlterTableStmt) bool {
 // alterOther takes ALTER INDEX, SEQUENCE and VIEW, of which the owner is all
 // that ALTER TABLE's commands change.
 func (e *Env) alterOther(s *ast.AlterTableStmt) error {
+	d, err := e.relation(rangeName(s.Relation), -1)
+	if types.CodeOf(err) == types.CodeUndefinedTable && s.MissingOk {
+		e.notice("00000", "relation \"%s\" does not exist, skipping", s.Relation.Relname)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := mustBe(d, s.Objtype); err != nil {
+		return err
+	}
 	for _, n := range s.Cmds {
 		c := n.(*ast.AlterTableCmd)
 		if c.Subtype != ast.AT_ChangeOwner {
 			return types.Errorf(types.CodeFeatureNotSupported, "this form of %s is not supported", alterTag(s.Objtype))
-		}
-		d, err := e.relation(rangeName(s.Relation), -1)
-		if types.CodeOf(err) == types.CodeUndefinedTable && s.MissingOk {
-			e.notice("00000", "relation \"%s\" does not exist, skipping", s.Relation.Relname)
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := mustBe(d, s.Objtype); err != nil {
-			return err
 		}
 		if err := e.setOwner(d, c.Newowner); err != nil {
 			return err
@@ -109,6 +113,8 @@ func mustBe(d catalog.Descriptor, kind ast.ObjectType) error {
 		is = isView && v.Materials == 0
 	case kind == ast.OBJECT_MATVIEW:
 		is = isView && v.Materials != 0
+	case kind == ast.OBJECT_FOREIGN_TABLE:
+		is = false
 	}
 	if !is {
 		return types.Errorf(types.CodeWrongObjectType, "\"%s\" is not a %s", d.Head().Name, strings.ToLower(objectName(kind)))

@@ -18,6 +18,12 @@ func dropTag(o ast.ObjectType) string { return "DROP " + objectName(o) }
 func (e *Env) drop(s *ast.DropStmt) error {
 	var roots []object
 	for _, n := range s.Objects {
+		if _, ok := builtinOnly[s.RemoveType]; ok {
+			if err := e.dropBuiltin(s.RemoveType, n, s.MissingOk); err != nil {
+				return err
+			}
+			continue
+		}
 		var parts []string
 		switch x := n.(type) {
 		case *ast.List:
@@ -50,12 +56,14 @@ func (e *Env) drop(s *ast.DropStmt) error {
 // dropTarget finds what a DROP names; nil if there is none and that is fine.
 func (e *Env) dropTarget(s *ast.DropStmt, n catalog.Name) (catalog.Descriptor, error) {
 	switch s.RemoveType {
-	case ast.OBJECT_TABLE, ast.OBJECT_VIEW, ast.OBJECT_MATVIEW, ast.OBJECT_SEQUENCE:
+	case ast.OBJECT_TABLE, ast.OBJECT_VIEW, ast.OBJECT_MATVIEW, ast.OBJECT_SEQUENCE, ast.OBJECT_FOREIGN_TABLE:
 		return e.dropRelation(s, n)
 	case ast.OBJECT_SCHEMA:
 		return e.dropSchema(s, n.Name)
-	case ast.OBJECT_TYPE, ast.OBJECT_DOMAIN:
+	case ast.OBJECT_TYPE:
 		return e.dropType(s, n)
+	case ast.OBJECT_DOMAIN:
+		return nil, e.noDomain(n, s.MissingOk)
 	}
 	return nil, types.Errorf(types.CodeFeatureNotSupported, "%s is not supported", dropTag(s.RemoveType))
 }
@@ -69,29 +77,35 @@ func relationWord(o ast.ObjectType) string {
 		return "materialized view"
 	case ast.OBJECT_SEQUENCE:
 		return "sequence"
+	case ast.OBJECT_FOREIGN_TABLE:
+		return "foreign table"
 	}
 	return "table"
 }
 
 func (e *Env) dropRelation(s *ast.DropStmt, n catalog.Name) (catalog.Descriptor, error) {
-	if s.RemoveType == ast.OBJECT_MATVIEW {
-		return nil, types.Errorf(types.CodeFeatureNotSupported, "materialized views are not supported")
-	}
 	word := relationWord(s.RemoveType)
+	if err := e.needSchema(n); err != nil && s.MissingOk {
+		return nil, e.skipMissing(err, true)
+	}
 	oid, d, ok := e.resolver().RelationOID(n)
 	if !ok {
 		if s.MissingOk {
-			e.notice("00000", "%s \"%s\" does not exist, skipping", word, n)
+			e.notice("00000", "%s \"%s\" does not exist, skipping", word, n.Name)
 			return nil, nil
 		}
-		return nil, types.Errorf(types.CodeUndefinedTable, "%s \"%s\" does not exist", word, n)
+		code := types.CodeUndefinedTable
+		if s.RemoveType == ast.OBJECT_FOREIGN_TABLE {
+			code = types.CodeUndefinedObject
+		}
+		return nil, types.Errorf(code, "%s \"%s\" does not exist", word, n)
 	}
 	if t, isTable := d.(*catalog.Table); isTable && t.Virtual {
 		return nil, types.Errorf(types.CodeInsufficientPrivilege, "permission denied: \"%s\" is a system catalog", n.Name)
 	}
 	kinds := map[ast.ObjectType]catalog.Kind{ast.OBJECT_TABLE: catalog.KindTable, ast.OBJECT_VIEW: catalog.KindView,
-		ast.OBJECT_MATVIEW: catalog.KindView, ast.OBJECT_SEQUENCE: catalog.KindSequence}
-	if oid != d.Head().ID || d.Kind() != kinds[s.RemoveType] {
+		ast.OBJECT_SEQUENCE: catalog.KindSequence}
+	if kind, ok := kinds[s.RemoveType]; oid != d.Head().ID || !ok || d.Kind() != kind {
 		return nil, types.Errorf(types.CodeWrongObjectType, "\"%s\" is not a %s", n.Name, word).WithHint("%s", howToDrop(oid, d))
 	}
 	if err := e.mustOwn(d.Head(), word); err != nil {

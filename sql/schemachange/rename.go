@@ -13,7 +13,7 @@ import (
 // renameObject is what the command tag of a rename names.
 func renameObject(s *ast.RenameStmt) ast.ObjectType {
 	if s.RenameType == ast.OBJECT_COLUMN || s.RenameType == ast.OBJECT_TABCONSTRAINT {
-		if s.RelationType != 0 {
+		if s.RelationType != 0 && s.RenameType == ast.OBJECT_COLUMN {
 			return s.RelationType
 		}
 		return ast.OBJECT_TABLE
@@ -23,7 +23,7 @@ func renameObject(s *ast.RenameStmt) ast.ObjectType {
 
 func (e *Env) rename(s *ast.RenameStmt) error {
 	switch s.RenameType {
-	case ast.OBJECT_TABLE, ast.OBJECT_VIEW, ast.OBJECT_SEQUENCE, ast.OBJECT_INDEX, ast.OBJECT_MATVIEW:
+	case ast.OBJECT_TABLE, ast.OBJECT_VIEW, ast.OBJECT_SEQUENCE, ast.OBJECT_INDEX, ast.OBJECT_MATVIEW, ast.OBJECT_FOREIGN_TABLE:
 		return e.renameRelation(s)
 	case ast.OBJECT_COLUMN, ast.OBJECT_TABCONSTRAINT:
 		return e.renamePart(s)
@@ -79,7 +79,7 @@ func (e *Env) rename(s *ast.RenameStmt) error {
 			return renameTo(e, t, s.Newname)
 		}
 	}
-	return types.Errorf(types.CodeFeatureNotSupported, "this form of RENAME is not supported")
+	return e.renameAbsent(s)
 }
 
 // renameTo gives a copy of an object a new name and enters it.
@@ -304,7 +304,7 @@ func (e *Env) alterOwner(s *ast.AlterOwnerStmt) error {
 		}
 		return types.Errorf(types.CodeUndefinedObject, "type does not exist")
 	}
-	return types.Errorf(types.CodeFeatureNotSupported, "ALTER %s OWNER is not supported", objectName(s.ObjectType))
+	return e.notYet("ALTER "+objectName(s.ObjectType)+" OWNER", s.ObjectType, s.Object, false)
 }
 
 // alterSchema carries out ALTER ... SET SCHEMA. A table's indexes and the sequences
@@ -323,7 +323,7 @@ func (e *Env) alterSchema(s *ast.AlterObjectSchemaStmt) error {
 		}
 		d = t
 	default:
-		return types.Errorf(types.CodeFeatureNotSupported, "ALTER %s SET SCHEMA is not supported", objectName(s.ObjectType))
+		return e.notYet("ALTER "+objectName(s.ObjectType)+" SET SCHEMA", s.ObjectType, s.Object, s.MissingOk)
 	}
 	if types.CodeOf(err) == types.CodeUndefinedTable && s.MissingOk {
 		e.notice("00000", "relation \"%s\" does not exist, skipping", s.Relation.Relname)
@@ -388,7 +388,8 @@ func (e *Env) moveTo(sc *catalog.Schema, d catalog.Descriptor) error {
 
 func (e *Env) comment(s *ast.CommentStmt) error {
 	switch s.Objtype {
-	case ast.OBJECT_TABLE, ast.OBJECT_VIEW, ast.OBJECT_SEQUENCE, ast.OBJECT_INDEX, ast.OBJECT_MATVIEW, ast.OBJECT_COLUMN, ast.OBJECT_TABCONSTRAINT:
+	case ast.OBJECT_TABLE, ast.OBJECT_VIEW, ast.OBJECT_SEQUENCE, ast.OBJECT_INDEX, ast.OBJECT_MATVIEW, ast.OBJECT_COLUMN, ast.OBJECT_TABCONSTRAINT,
+		ast.OBJECT_FOREIGN_TABLE:
 		l, ok := s.Object.(*ast.List)
 		if !ok {
 			break
@@ -396,8 +397,20 @@ func (e *Env) comment(s *ast.CommentStmt) error {
 		return e.commentOnRelation(s, stringList(l.Items))
 	case ast.OBJECT_SCHEMA, ast.OBJECT_DATABASE, ast.OBJECT_ROLE:
 		return e.commentOnGlobal(s, s.Object.(*ast.String).Sval)
-	case ast.OBJECT_EXTENSION, ast.OBJECT_FUNCTION:
-		return nil // dumps comment on what is built in
+	case ast.OBJECT_FUNCTION:
+		_, absent, err := e.builtin(s.Objtype, s.Object)
+		if err == nil {
+			err = absent
+		}
+		return err // dumps comment on what is built in
+	case ast.OBJECT_EXTENSION:
+		return nil
+	}
+	if t, ok := s.Object.(*ast.TypeName); ok && s.Objtype == ast.OBJECT_DOMAIN {
+		return e.noDomain(splitName(stringList(t.Names)), false)
+	}
+	if _, ok := builtinOnly[s.Objtype]; ok {
+		return e.notYet("COMMENT ON "+objectName(s.Objtype), s.Objtype, s.Object, false)
 	}
 	return types.Errorf(types.CodeFeatureNotSupported, "COMMENT ON this kind of object is not supported")
 }

@@ -111,7 +111,7 @@ func objectRunner(stmt ast.Node) (tag string, f func(*Env) error) {
 	case *ast.AlterObjectSchemaStmt:
 		return alterTag(s.ObjectType), func(e *Env) error { return e.alterSchema(s) }
 	}
-	return "", nil
+	return absentRunner(stmt)
 }
 
 // resolver sees the catalog with the changes so far.

@@ -112,9 +112,6 @@ func (s *Session) runUtility(st *parse.Statement, w ResultWriter, formats []int1
 	case *ast.UnlistenStmt:
 		return "UNLISTEN", nil // nobody can listen yet
 	}
-	if _, ok := st.Node.(*ast.RefreshMatViewStmt); ok {
-		return "", types.Errorf(types.CodeFeatureNotSupported, "materialized views are not supported")
-	}
 	if schemachange.Supports(st.Node) {
 		return s.ddl(st.Node, w)
 	}
