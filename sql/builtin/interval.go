@@ -91,11 +91,14 @@ func scaleInterval(v types.Interval, f func(float64) float64) (types.Interval, e
 	r := types.Interval{Months: int32(m), Days: int32(d)}
 	monthDays := tsRound((m - float64(r.Months)) * 30)
 	sec := tsRound((d - float64(r.Days) + monthDays - math.Trunc(monthDays)) * 86400)
+	days := int64(r.Days) + int64(monthDays)
 	if math.Abs(sec) >= 86400 {
-		r.Days += int32(sec / 86400)
+		days += int64(sec / 86400)
 		sec -= math.Trunc(sec/86400) * 86400
 	}
-	r.Days += int32(monthDays)
+	if r.Days = int32(days); int64(r.Days) != days {
+		return v, intervalOverflow()
+	}
 	us = math.RoundToEven(us + sec*1e6)
 	if us < -9.2233720368547758e18 || us >= 9.2233720368547758e18 {
 		return v, intervalOverflow()

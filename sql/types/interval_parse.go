@@ -13,9 +13,12 @@ type intervalParser struct {
 	s      string
 	pos    int
 	v      Interval
+	years  int64 // counted into v.Months in the end
 	over   bool
 	seen   map[byte]bool
 	fields int // of the type modifier, 0 for all
+	// allNegative says that the first sign counts for all parts.
+	allNegative bool
 }
 
 // Units of an interval, as single letters.
@@ -70,6 +73,8 @@ func parseInterval(s string, mod int32, st *Settings) (Datum, error) {
 		return Null, &Error{Code: CodeInvalidDatetimeFormat, Message: "invalid input syntax for type interval: \"" + s + "\""}
 	case p.over:
 		return Null, &Error{Code: CodeIntervalFieldOverflow, Message: "interval field value out of range: \"" + s + "\""}
+	case !p.addYears():
+		return Null, &Error{Code: CodeDatetimeFieldOverflow, Message: "interval out of range"}
 	}
 	return adjustInterval(p.v, mod).Datum(), nil
 }
@@ -78,10 +83,10 @@ func (p *intervalParser) parse(st *Settings) bool {
 	if p.s == "" {
 		return false
 	}
-	if p.s[0] == 'p' || strings.HasPrefix(p.s, "-p") {
+	if p.s[0] == 'p' {
 		return p.iso()
 	}
-	allNegative := st.IntervalStyle == IntervalSQLStandard && p.s[0] == '-' && !strings.ContainsAny(p.s[1:], "+-")
+	p.allNegative = st.IntervalStyle == IntervalSQLStandard && p.s[0] == '-' && !hasMoreSigns(p.s)
 	ago := false
 	for p.pos < len(p.s) {
 		c := p.s[p.pos]
@@ -101,15 +106,39 @@ func (p *intervalParser) parse(st *Settings) bool {
 		}
 	}
 	if ago {
-		p.v = Interval{-p.v.Micros, -p.v.Days, -p.v.Months}
+		p.negate()
 	}
-	_ = allNegative
 	return len(p.seen) > 0
+}
+
+// hasMoreSigns reports whether a part behind the first has a sign. One between
+// digits parts years from months.
+func hasMoreSigns(s string) bool {
+	for i := 1; i < len(s); i++ {
+		if (s[i] == '+' || s[i] == '-') && !isDigit(s[i-1]) {
+			return true
+		}
+	}
+	return false
+}
+
+// negate turns all parts around; the least of each has no counterpart.
+func (p *intervalParser) negate() {
+	p.over = p.over || p.v.Micros == math.MinInt64 || p.v.Days == math.MinInt32 || p.v.Months == math.MinInt32 || p.years == math.MinInt32
+	p.v = Interval{-p.v.Micros, -p.v.Days, -p.v.Months}
+	p.years = -p.years
+}
+
+// addYears counts the years into the months; false if they are too many together.
+func (p *intervalParser) addYears() bool {
+	m := int64(p.v.Months) + p.years*12
+	p.v.Months = int32(m)
+	return m == int64(p.v.Months)
 }
 
 // amount reads a number with its unit, a time, or year-month.
 func (p *intervalParser) amount() bool {
-	neg := false
+	neg := p.allNegative
 	if c := p.s[p.pos]; c == '+' || c == '-' {
 		neg = c == '-'
 		p.pos++
@@ -154,6 +183,9 @@ func (p *intervalParser) amount() bool {
 		return false
 	}
 	p.seen[unit] = true
+	if unit == unitSecond && strings.Contains(num, ".") {
+		p.seen[unitMilli], p.seen[unitMicro] = true, true
+	}
 	return p.add(num, neg, unit)
 }
 
@@ -243,7 +275,12 @@ func (p *intervalParser) time(h string, neg bool) bool {
 	if mv > 59 || sv > 60 {
 		p.over = true
 	}
-	p.seen[unitHour], p.seen[unitMinute], p.seen[unitSecond] = true, true, true
+	for _, u := range []byte{unitHour, unitMinute, unitSecond, unitMilli, unitMicro} {
+		if p.seen[u] {
+			return false
+		}
+		p.seen[u] = true
+	}
 	return p.add(h, neg, unitHour) && p.add(m, neg, unitMinute) && p.add(s, neg, unitSecond)
 }
 
@@ -295,10 +332,9 @@ func (p *intervalParser) spread(n int64, f float64, unit byte) {
 		p.fracDays(f * 30)
 	default:
 		years := map[byte]int64{unitYear: 1, unitDecade: 10, unitCentury: 100, unitMill: 1000}[unit]
-		if m := n * years * 12; years != 0 && n != m/(years*12) {
-			p.over = true
-		}
-		p.addMonths(n * years * 12)
+		y, over := mulOverflows(n, years)
+		p.years += y
+		p.over = p.over || over || p.years > math.MaxInt32 || p.years < math.MinInt32
 		p.addMonths(int64(math.RoundToEven(f * float64(years) * 12)))
 	}
 }
@@ -310,7 +346,10 @@ func (p *intervalParser) fracDays(f float64) {
 }
 
 func (p *intervalParser) addMicros(n, per int64) {
-	d, over := mulOverflows(n, per)
+	d, over := n, false
+	if per != 1 {
+		d, over = mulOverflows(n, per)
+	}
 	s := p.v.Micros + d
 	p.over = p.over || over || (s > p.v.Micros) != (d > 0) && d != 0
 	p.v.Micros = s
@@ -328,55 +367,115 @@ func (p *intervalParser) addMonths(n int64) {
 	p.v.Months = int32(s)
 }
 
-// iso reads P1Y2M3DT4H5M6S and P0001-02-03T04:05:06.
+// iso reads ISO 8601's forms: P1Y2M3DT4H5M6S, P0001-02-03T04:05:06 and
+// P00010203T040506.
 func (p *intervalParser) iso() bool {
-	s := p.s
-	allNeg := s[0] == '-'
-	s = strings.TrimPrefix(strings.TrimPrefix(s, "-"), "p")
-	date, tm, hasT := strings.Cut(s, "t")
-	if s == "" || hasT && tm == "" {
+	date, tm, hasT := strings.Cut(p.s[1:], "t")
+	if date == "" && tm == "" || hasT && tm == "" {
 		return false
 	}
 	p.seen[unitSecond] = true
-	ok := p.isoPart(date, map[byte]byte{'y': unitYear, 'm': unitMonth, 'w': unitWeek, 'd': unitDay}, '-', []byte{unitYear, unitMonth, unitDay}) &&
-		p.isoPart(tm, map[byte]byte{'h': unitHour, 'm': unitMinute, 's': unitSecond}, ':', []byte{unitHour, unitMinute, unitSecond})
-	if allNeg {
-		p.v = Interval{-p.v.Micros, -p.v.Days, -p.v.Months}
-	}
-	return ok
+	return p.isoPart(date, isoDate) && p.isoPart(tm, isoTime)
 }
 
-func (p *intervalParser) isoPart(s string, units map[byte]byte, sep byte, alt []byte) bool {
+// isoForm is how the date or the time of an ISO 8601 interval is written.
+type isoForm struct {
+	units map[byte]byte
+	sep   byte   // between the parts of the extended form
+	parts []byte // their units
+	width []int  // of the parts in the basic form, without separators
+}
+
+var (
+	isoDate = isoForm{map[byte]byte{'y': unitYear, 'm': unitMonth, 'w': unitWeek, 'd': unitDay}, '-',
+		[]byte{unitYear, unitMonth, unitDay}, []int{4, 2, 2}}
+	isoTime = isoForm{map[byte]byte{'h': unitHour, 'm': unitMinute, 's': unitSecond}, ':',
+		[]byte{unitHour, unitMinute, unitSecond}, []int{2, 2, 2}}
+)
+
+func (p *intervalParser) isoPart(s string, form isoForm) bool {
 	if s == "" {
 		return true
 	}
-	if strings.IndexByte(s[1:], sep) > 0 && isDigit(s[len(s)-1]) {
-		for i, f := range strings.Split(s, string(sep)) {
-			if i >= len(alt) || f == "" || !p.add(f, false, alt[i]) {
+	num, neg, rest, ok := isoNumber(s)
+	if !ok {
+		return false
+	}
+	if rest == "" {
+		total := 0
+		for _, w := range form.width {
+			total += w
+		}
+		if len(num) == total && !strings.ContainsAny(num, ".e") {
+			for i, w := range form.width {
+				p.add(num[:w], neg, form.parts[i])
+				num = num[w:]
+			}
+			return true
+		}
+	}
+	if rest == "" || rest[0] == form.sep {
+		for _, unit := range form.parts {
+			if num, neg, rest, ok = isoNumber(s); !ok || !p.add(num, neg, unit) {
 				return false
 			}
+			if rest == "" {
+				return true
+			}
+			if rest[0] != form.sep {
+				return false
+			}
+			s = rest[1:]
 		}
-		return true
+		return false
 	}
 	for s != "" {
-		neg := s[0] == '-'
-		if neg || s[0] == '+' {
-			s = s[1:]
-		}
-		i := 0
-		for i < len(s) && (isDigit(s[i]) || s[i] == '.') {
-			i++
-		}
-		if i == 0 || i >= len(s) {
+		if num, neg, rest, ok = isoNumber(s); !ok || rest == "" {
 			return false
 		}
-		u, ok := units[s[i]]
-		if !ok || !p.add(s[:i], neg, u) {
+		unit, isUnit := form.units[rest[0]]
+		if !isUnit || !p.add(num, neg, unit) {
 			return false
 		}
-		s = s[i+1:]
+		s = rest[1:]
 	}
 	return true
+}
+
+// isoNumber reads a number with a sign and an exponent, if it has them.
+func isoNumber(s string) (num string, neg bool, rest string, ok bool) {
+	neg = s != "" && s[0] == '-'
+	if neg || s != "" && s[0] == '+' {
+		s = s[1:]
+	}
+	i, digits := 0, 0
+	for i < len(s) && (isDigit(s[i]) || s[i] == '.') {
+		if isDigit(s[i]) {
+			digits++
+		}
+		i++
+	}
+	if digits == 0 || strings.Count(s[:i], ".") > 1 {
+		return "", false, "", false
+	}
+	end := i
+	if j := i + 1; j < len(s) && s[i] == 'e' {
+		if s[j] == '+' || s[j] == '-' {
+			j++
+		}
+		for j < len(s) && isDigit(s[j]) {
+			j++
+			end = j
+		}
+	}
+	if num = s[:end]; end > i || strings.Contains(num, ".") { // PostgreSQL reads them as floats
+		v, err := strconv.ParseFloat(num, 64)
+		if err != nil || v > 1e15 {
+			return "", false, "", false
+		}
+		num = strconv.FormatFloat(v, 'f', 40, 64)
+	}
+	return num, neg, s[end:], true
 }
 
 // adjustInterval applies interval's modifier: fields below the last one are
