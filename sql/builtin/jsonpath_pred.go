@@ -129,7 +129,8 @@ func (r *pathRun) matches(i *types.PathItem, a, _ *pathValue) (pathTruth, error)
 		}
 		r.cache[i] = p
 	}
-	return truthOf(p.re.Match(a.j.Str())), nil
+	is := p.re.Match(a.j.Str())
+	return truthOf(is), p.failed()
 }
 
 // compare compares two values; those of different kinds, and containers, cannot be,

@@ -93,6 +93,9 @@ func substringSimilar(c *Call) error {
 		return err
 	}
 	m := p.re.FindStringSubmatchIndex(s)
+	if err := p.failed(); err != nil {
+		return err
+	}
 	if m == nil || m[2] < 0 {
 		return c.RetNull()
 	}

@@ -12,7 +12,7 @@ import (
 // pattern is a regular expression made ready at a call site.
 type pattern struct {
 	source, flags string
-	re            *regexp.Regexp
+	re            matcher
 	global        bool
 }
 
@@ -24,12 +24,14 @@ func regexFor(c *Call, source, flags string) (*pattern, error) {
 	p, err := compilePattern(source, flags)
 	if err == nil {
 		c.Cache = p
+		p.cancelBy(c.Ctx)
 	}
 	return p, err
 }
 
 // compilePattern translates an advanced regular expression of PostgreSQL's into
-// the syntax of Go. Back references and look-around have no translation.
+// the syntax of Go. Back references and look-around have no translation, and make it
+// a backRegex.
 func compilePattern(source, flags string) (*pattern, error) {
 	p := &pattern{source: strings.Clone(source), flags: strings.Clone(flags)}
 	fold, newline, literal, expanded := false, "", false, false
@@ -59,6 +61,7 @@ func compilePattern(source, flags string) (*pattern, error) {
 		}
 	}
 	src := p.source
+	var extras []regexExtra
 	for strings.HasPrefix(src, "***") {
 		switch {
 		case strings.HasPrefix(src, "***="):
@@ -80,10 +83,12 @@ func compilePattern(source, flags string) (*pattern, error) {
 			expanded = expanded || strings.Contains(m[1], "x")
 			src = src[len(m[0]):]
 		}
+		t := &regexTranslation{expanded: expanded}
 		var err error
-		if src, err = translateRegex(src, expanded); err != nil {
+		if src, err = t.translate(src); err != nil {
 			return nil, err
 		}
+		extras = t.extras
 	}
 	opts := "s"
 	switch newline {
@@ -97,6 +102,14 @@ func compilePattern(source, flags string) (*pattern, error) {
 	if fold {
 		opts += "i"
 	}
+	// PostgreSQL prefers the longest match unless a quantifier says otherwise.
+	longest := !strings.Contains(p.source, "?")
+	if len(extras) > 0 {
+		var err error
+		longest = longest || !nonGreedy.MatchString(p.source)
+		p.re, err = compileBack(src, opts, extras, longest)
+		return p, err
+	}
 	if opts != "" {
 		src = "(?" + opts + ":" + src + ")"
 	}
@@ -104,13 +117,15 @@ func compilePattern(source, flags string) (*pattern, error) {
 	if err != nil {
 		return nil, badRegex(regexReason(err))
 	}
-	// PostgreSQL prefers the longest match unless a quantifier says otherwise.
-	if !strings.Contains(p.source, "?") {
+	if longest {
 		re.Longest()
 	}
 	p.re = re
 	return p, nil
 }
+
+// nonGreedy matches quantifiers that prefer less.
+var nonGreedy = regexp.MustCompile(`[*+?}]\?`)
 
 var embeddedOptions = regexp.MustCompile(`^\(\?([bceimnpqstwx]+)\)`)
 
@@ -138,20 +153,55 @@ func regexReason(err error) string {
 	return s
 }
 
-// translateRegex rewrites what the two syntaxes spell differently.
-func translateRegex(s string, expanded bool) (string, error) {
+// regexTranslation is a pattern on its way into Go's syntax.
+type regexTranslation struct {
+	expanded bool
+	within   bool         // it is a constraint's
+	open     []int        // parentheses with the numbers of the groups they make, 0 for none
+	groups   int          // begun so far
+	closed   map[int]bool // those that have ended
+	extras   []regexExtra
+}
+
+// paren keeps count of the groups.
+func (t *regexTranslation) paren(c byte, isGroup bool) {
+	n := len(t.open)
+	switch {
+	case c == '(' && isGroup:
+		t.groups++
+		t.open = append(t.open, t.groups)
+	case c == '(':
+		t.open = append(t.open, 0)
+	case n > 0:
+		if t.closed == nil {
+			t.closed = map[int]bool{}
+		}
+		t.closed[t.open[n-1]] = true
+		t.open = t.open[:n-1]
+	}
+}
+
+// translate rewrites what the two syntaxes spell differently.
+func (t *regexTranslation) translate(s string) (string, error) {
 	var b strings.Builder
 	inClass := false
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
-		case c == '\\' && i+1 < len(s):
-			i++
-			t, err := translateEscape(s[i], inClass)
+		case c == '\\' && i+1 < len(s) && !inClass && s[i+1] >= '1' && s[i+1] <= '9':
+			mark, n, err := t.backReference(s[i+1:])
 			if err != nil {
 				return "", err
 			}
-			b.WriteString(t)
+			b.WriteString(mark)
+			i += n
+		case c == '\\' && i+1 < len(s):
+			i++
+			e, err := translateEscape(s[i], inClass)
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(e)
 		case c == '\\':
 			return "", badRegex("invalid escape \\ sequence")
 		case inClass:
@@ -186,9 +236,17 @@ func translateRegex(s string, expanded bool) (string, error) {
 				b.WriteString(`\]`)
 			}
 		case c == '(' && strings.HasPrefix(s[i:], "(?") && i+2 < len(s) && strings.IndexByte("=!<", s[i+2]) >= 0:
-			return "", types.Errorf(types.CodeFeatureNotSupported, "lookaround constraints in regular expressions are not supported")
-		case expanded && (c == ' ' || c == '\t' || c == '\n'):
-		case expanded && c == '#':
+			mark, n, err := t.lookaround(s[i:])
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(mark)
+			i += n - 1
+		case c == '(' || c == ')':
+			t.paren(c, !strings.HasPrefix(s[i:], "(?"))
+			b.WriteByte(c)
+		case t.expanded && (c == ' ' || c == '\t' || c == '\n'):
+		case t.expanded && c == '#':
 			for i < len(s) && s[i] != '\n' {
 				i++
 			}
@@ -223,8 +281,6 @@ func translateEscape(c byte, inClass bool) (string, error) {
 			return `\x07`, nil
 		}
 		return `\` + string(rune(c)), nil
-	case c >= '1' && c <= '9':
-		return "", types.Errorf(types.CodeFeatureNotSupported, "back references in regular expressions are not supported")
 	case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
 		return "", badRegex("invalid escape \\ sequence")
 	case c >= 0x80:
@@ -240,7 +296,11 @@ func init() {
 			if err != nil {
 				return err
 			}
-			return c.RetBool(p.re.Match(c.Bytes(0)) != not)
+			is := p.re.Match(c.Bytes(0))
+			if err := p.failed(); err != nil {
+				return err
+			}
+			return c.RetBool(is != not)
 		}
 	}
 	for _, t := range []string{"text", "name"} {
@@ -307,7 +367,10 @@ func withRegex(c *Call, flags string, f func(*pattern) error) error {
 	if err != nil {
 		return err
 	}
-	return f(p)
+	if err := f(p); err != nil {
+		return err
+	}
+	return p.failed()
 }
 
 // regexSubstr is substring(text from pattern): the first group, or the match.
@@ -436,7 +499,7 @@ func regexMatch(c *Call, flags string) error {
 	})
 }
 
-func regexMatches(_ *Ctx, _ *Info, args []types.Datum) (SetIter, error) {
+func regexMatches(ctx *Ctx, _ *Info, args []types.Datum) (SetIter, error) {
 	flags := ""
 	if len(args) > 2 {
 		flags = args[2].Str()
@@ -445,6 +508,7 @@ func regexMatches(_ *Ctx, _ *Info, args []types.Datum) (SetIter, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.cancelBy(ctx)
 	n := 1
 	if p.global {
 		n = -1
@@ -453,7 +517,7 @@ func regexMatches(_ *Ctx, _ *Info, args []types.Datum) (SetIter, error) {
 	for _, m := range p.re.FindAllStringSubmatchIndex(s, n) {
 		it.rows = append(it.rows, []types.Datum{types.ArrayDatum(groups(s, m))})
 	}
-	return it, nil
+	return it, p.failed()
 }
 
 // regexSplit splits at matches; an empty match at the ends splits nothing.
@@ -482,7 +546,7 @@ func regexSplitArray(c *Call, flags string) error {
 	})
 }
 
-func regexSplitTable(_ *Ctx, _ *Info, args []types.Datum) (SetIter, error) {
+func regexSplitTable(ctx *Ctx, _ *Info, args []types.Datum) (SetIter, error) {
 	flags := ""
 	if len(args) > 2 {
 		flags = args[2].Str()
@@ -494,11 +558,12 @@ func regexSplitTable(_ *Ctx, _ *Info, args []types.Datum) (SetIter, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.cancelBy(ctx)
 	it := &sliceIter{}
 	for _, d := range regexSplit(p, args[0].Str()) {
 		it.rows = append(it.rows, []types.Datum{d})
 	}
-	return it, nil
+	return it, p.failed()
 }
 
 func regexCount(c *Call, start int64, flags string) error {

@@ -33,7 +33,7 @@ func Parse(sql string) ([]Statement, error) {
 	}
 	tree, err := parser.ParseToProtobuf(sql)
 	if err != nil {
-		return nil, grammarError(err)
+		return nil, grammarError(err, sql)
 	}
 	var r wireReader
 	raws := r.statements(tree)
@@ -97,7 +97,7 @@ func leadingBlanks(text string) int {
 // repeats: a token may be as long as the statement.
 const maxTokenInMessage = 512
 
-func grammarError(err error) error {
+func grammarError(err error, sql string) error {
 	var pe *parser.Error
 	if !errors.As(err, &pe) {
 		return types.Errorf(types.CodeSyntaxError, "%s", err.Error())
@@ -112,9 +112,25 @@ func grammarError(err error) error {
 	}
 	e := types.Errorf(codeOfMessage(msg), "%s", msg).At(pe.Cursorpos)
 	if msg == "invalid Unicode escape" {
+		if inUnicodeString(sql, pe.Cursorpos) {
+			e.Code = types.CodeSyntaxError
+			return e.WithHint("Unicode escapes must be \\XXXX or \\+XXXXXX.")
+		}
 		e = e.WithHint("Unicode escapes must be \\uXXXX or \\UXXXXXXXX.")
 	}
 	return e
+}
+
+// inUnicodeString reports whether the character at a position, from 1, is in a string
+// or name that begins with U&.
+func inUnicodeString(sql string, position int) bool {
+	runes := []rune(sql)
+	for i := min(position, len(runes)) - 1; i > 0; i-- {
+		if runes[i] == '\'' || runes[i] == '"' {
+			return runes[i-1] == '&'
+		}
+	}
+	return false
 }
 
 // codesOfMessages gives the SQLSTATE of the grammar's messages that are no
@@ -130,6 +146,7 @@ var codesOfMessages = []struct{ part, code string }{
 	{"invalid byte sequence", types.CodeCharacterNotInRepertoire},
 	{"invalid Unicode escape value", types.CodeSyntaxError},
 	{"unsafe use of \\'", types.CodeNonstandardUseOfEscape},
+	{"invalid Unicode escape character", types.CodeSyntaxError},
 	{"invalid Unicode escape", types.CodeInvalidEscapeSequence},
 	{"invalid Unicode surrogate", types.CodeSyntaxError},
 	{"unsafe use of string constant", types.CodeFeatureNotSupported},
