@@ -23,6 +23,7 @@ type partSource struct {
 
 // timeUnits maps the spellings of a field to its name.
 var timeUnits = map[string]string{
+	"timezone_h": "timezone_hour", "timezone_m": "timezone_minute",
 	"microsecond": "microseconds", "us": "microseconds", "usec": "microseconds", "usecs": "microseconds", "useconds": "microseconds", "microsecon": "microseconds",
 	"millisecond": "milliseconds", "ms": "milliseconds", "msec": "milliseconds", "msecs": "milliseconds", "mseconds": "milliseconds", "millisecon": "milliseconds",
 	"sec": "second", "secs": "second", "seconds": "second", "s": "second", "second": "second",

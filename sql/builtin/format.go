@@ -1,7 +1,6 @@
 package builtin
 
 import (
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -87,21 +86,23 @@ func formatOne(out *strings.Builder, args formatArgs, f string, i int, next *int
 		i++
 		wpos := *next
 		if v, j := number(f, i); j > i && j < len(f) && f[j] == '$' {
+			if v == 0 {
+				return i, types.Errorf(types.CodeInvalidParameterValue, "format specifies argument 0, but arguments are numbered from 1")
+			}
 			wpos, i = v, j+1
-		} else {
-			*next++
 		}
+		*next = wpos + 1
 		d, oid, ok := args.get(wpos)
 		if !ok {
 			return i, tooFew()
 		}
 		if !d.IsNull() {
-			w, err := strconv.Atoi(types.TextOf(oid, d, args.c.Ctx.Set()))
+			w, err := types.ParseText(types.Int4Type, types.TextOf(oid, d, args.c.Ctx.Set()), nil)
 			if err != nil {
 				return i, err
 			}
-			if width = w; w < 0 {
-				width, left = -w, true
+			if width = int(w.Int()); width < 0 {
+				width, left = -width, true
 			}
 		}
 	} else {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pamirdb/pamir/sql/ast"
+	"github.com/pamirdb/pamir/sql/bind"
 	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/expr"
 	"github.com/pamirdb/pamir/sql/pgcatalog"
@@ -139,6 +140,7 @@ func (e *Env) sequenceOptions(q *catalog.Sequence, options []ast.Node, isNew boo
 		}
 		given[d.Defname] = d
 	}
+	was := q.Type
 	if d := given["as"]; d != nil {
 		if err := e.sequenceType(q, d); err != nil {
 			return err
@@ -153,7 +155,7 @@ func (e *Env) sequenceOptions(q *catalog.Sequence, options []ast.Node, isNew boo
 	if q.Increment == 0 {
 		return types.Errorf(types.CodeInvalidParameterValue, "INCREMENT must not be zero")
 	}
-	if err := sequenceBounds(q, given, isNew); err != nil {
+	if err := sequenceBounds(q, was, given, isNew); err != nil {
 		return err
 	}
 	if isNew && given["start"] == nil {
@@ -195,31 +197,43 @@ func (e *Env) sequenceType(q *catalog.Sequence, d *ast.DefElem) error {
 	if !ok {
 		return types.Errorf(types.CodeSyntaxError, "sequence type is missing")
 	}
-	names := stringList(tn.Names)
-	info, ok := types.LookupName(names[len(names)-1])
-	if !ok || !types.IsIntegerLike(info.OID) {
+	t, err := bind.TypeOf(e.resolver(), tn)
+	if err != nil {
+		return err
+	}
+	if t.OID != types.Int2OID && t.OID != types.Int4OID && t.OID != types.Int8OID {
 		return types.Errorf(types.CodeInvalidParameterValue, "sequence type must be smallint, integer, or bigint")
 	}
-	q.Type = info.OID
+	q.Type = t.OID
 	return nil
 }
 
-func sequenceBounds(q *catalog.Sequence, given map[string]*ast.DefElem, isNew bool) error {
-	low, high := int64(math.MinInt64), int64(math.MaxInt64)
-	switch q.Type {
+// sequenceRange is the range of a sequence's type.
+func sequenceRange(t types.OID) (low, high int64) {
+	switch t {
 	case types.Int2OID:
-		low, high = math.MinInt16, math.MaxInt16
+		return math.MinInt16, math.MaxInt16
 	case types.Int4OID:
-		low, high = math.MinInt32, math.MaxInt32
+		return math.MinInt32, math.MaxInt32
 	}
+	return math.MinInt64, math.MaxInt64
+}
+
+// sequenceBounds sets the bounds. Those that were the bounds of the type that the
+// sequence had become those of its new type.
+func sequenceBounds(q *catalog.Sequence, was types.OID, given map[string]*ast.DefElem, isNew bool) error {
+	low, high := sequenceRange(q.Type)
+	oldLow, oldHigh := sequenceRange(was)
+	isRetyped := !isNew && given["as"] != nil
+	resetMin, resetMax := isRetyped && q.Min == oldLow, isRetyped && q.Max == oldHigh
 	minD, maxD := given["minvalue"], given["maxvalue"]
-	if isNew || (minD != nil && minD.Arg == nil) || given["as"] != nil && minD == nil {
-		if q.Min = 1; q.Increment < 0 {
+	if isNew || minD != nil && minD.Arg == nil || resetMin {
+		if q.Min = 1; q.Increment < 0 || resetMin {
 			q.Min = low
 		}
 	}
-	if isNew || (maxD != nil && maxD.Arg == nil) || given["as"] != nil && maxD == nil {
-		if q.Max = high; q.Increment < 0 {
+	if isNew || maxD != nil && maxD.Arg == nil || resetMax {
+		if q.Max = high; q.Increment < 0 && !resetMax {
 			q.Max = -1
 		}
 	}

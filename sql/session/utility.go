@@ -9,7 +9,6 @@ import (
 	"github.com/pamirdb/pamir/pkg/hlc"
 	"github.com/pamirdb/pamir/pkg/ids"
 	"github.com/pamirdb/pamir/sql/ast"
-	"github.com/pamirdb/pamir/sql/catalog"
 	"github.com/pamirdb/pamir/sql/catalog/store"
 	"github.com/pamirdb/pamir/sql/exec"
 	"github.com/pamirdb/pamir/sql/opt"
@@ -106,9 +105,9 @@ func (s *Session) runUtility(st *parse.Statement, w ResultWriter, formats []int1
 	case *ast.CheckPointStmt:
 		return "CHECKPOINT", nil
 	case *ast.ReindexStmt:
-		return "REINDEX", s.mustExist(n.Relation)
+		return "REINDEX", s.reindex(n)
 	case *ast.ClusterStmt:
-		return "CLUSTER", s.mustExist(n.Relation)
+		return "CLUSTER", s.cluster(n)
 	case *ast.UnlistenStmt:
 		return "UNLISTEN", nil // nobody can listen yet
 	}
@@ -116,18 +115,6 @@ func (s *Session) runUtility(st *parse.Statement, w ResultWriter, formats []int1
 		return s.ddl(st.Node, w)
 	}
 	return "", types.Errorf(types.CodeFeatureNotSupported, "%s is not supported", statementName(st.Node))
-}
-
-// mustExist checks the relation that a statement names, if it names one.
-func (s *Session) mustExist(rv *ast.RangeVar) error {
-	if rv == nil {
-		return nil
-	}
-	n := catalog.Name{Database: rv.Catalogname, Schema: rv.Schemaname, Name: rv.Relname}
-	if _, _, ok := s.resolve().RelationOID(n); !ok {
-		return types.Errorf(types.CodeUndefinedTable, "relation \"%s\" does not exist", n)
-	}
-	return nil
 }
 
 // changeCatalog begins changing the catalog in the current transaction.
