@@ -173,7 +173,9 @@ func (b *binder) allowed(d catalog.Descriptor, privilege byte) error {
 	}
 	role := types.OID(0)
 	if n := len(b.views); n > 0 {
-		if v, ok := b.resolver.ByOID(b.views[n-1]); ok {
+		v, ok := b.resolver.ByOID(b.views[n-1])
+		view, isView := v.(*catalog.View)
+		if ok && !(isView && view.ByInvoker()) {
 			role = v.Head().Owner
 		}
 	}

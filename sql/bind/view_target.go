@@ -13,7 +13,7 @@ func (b *binder) viewTarget(v *catalog.View, name, verb string) error {
 	reason := ""
 	if n, err := b.opts.ParseView(v.Query); err == nil {
 		if s, ok := n.(*ast.SelectStmt); ok {
-			reason = notUpdatable(s)
+			reason = NotUpdatable(s)
 		}
 	}
 	if reason == "" {
@@ -26,9 +26,9 @@ func (b *binder) viewTarget(v *catalog.View, name, verb string) error {
 		WithHint("To enable %s the view, provide an INSTEAD OF %s trigger or an unconditional ON %s DO INSTEAD rule.", words[0], words[1], words[1])
 }
 
-// notUpdatable names what keeps PostgreSQL from writing through a view, if
+// NotUpdatable names what keeps PostgreSQL from writing through a view, if
 // anything does.
-func notUpdatable(s *ast.SelectStmt) string {
+func NotUpdatable(s *ast.SelectStmt) string {
 	switch {
 	case len(s.DistinctClause) > 0:
 		return "Views containing DISTINCT"

@@ -1,6 +1,10 @@
 package catalog
 
-import "github.com/pamirdb/pamir/sql/types"
+import (
+	"strings"
+
+	"github.com/pamirdb/pamir/sql/types"
+)
 
 // FirstUserOID is the smallest oid of an object that is not built in.
 const FirstUserOID types.OID = 16384
@@ -172,8 +176,21 @@ type View struct {
 	// tree: an object keeps its place in a view under any new name.
 	Refs      []ViewRef   `json:"refs,omitempty"`
 	DependsOn []types.OID `json:"dependson,omitempty"`
-	CheckOpt  string      `json:"checkopt,omitempty"`
-	Materials types.OID   `json:"materialized,omitempty"` // the table of a materialized view
+	// Options are those of WITH (...), as name=value in the order they were given.
+	Options   []string  `json:"options,omitempty"`
+	Materials types.OID `json:"materialized,omitempty"` // the table of a materialized view
+}
+
+// ByInvoker reports whether a view is read with the privileges of who uses it, rather
+// than with its owner's.
+func (v *View) ByInvoker() bool {
+	for _, o := range v.Options {
+		if value, ok := strings.CutPrefix(o, "security_invoker="); ok {
+			d, err := types.ParseText(types.BoolType, value, nil)
+			return err == nil && d.Bool()
+		}
+	}
+	return false
 }
 
 // Kind returns KindView.

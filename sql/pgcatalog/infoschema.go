@@ -1,6 +1,8 @@
 package pgcatalog
 
 import (
+	"strings"
+
 	"strconv"
 
 	"github.com/pamirdb/pamir/sql/catalog"
@@ -186,9 +188,14 @@ func infoViewsRows(s *scan) error {
 		if !ok || v.Materials != 0 {
 			return nil
 		}
-		def := s.viewText(v)
+		def, check := s.viewText(v), "NONE"
+		for _, o := range v.Options {
+			if value, ok := strings.CutPrefix(o, "check_option="); ok {
+				check = strings.ToUpper(value)
+			}
+		}
 		return s.put(textCol("table_catalog", s.catalogName()), textCol("table_schema", s.name(v.Schema)), textCol("table_name", v.Name),
-			textCol("view_definition", def), textCol("check_option", "NONE"), col{"is_updatable", yesNo(false)}, col{"is_insertable_into", yesNo(false)},
+			textCol("view_definition", def), textCol("check_option", check), col{"is_updatable", yesNo(false)}, col{"is_insertable_into", yesNo(false)},
 			col{"is_trigger_updatable", yesNo(false)}, col{"is_trigger_deletable", yesNo(false)}, col{"is_trigger_insertable_into", yesNo(false)})
 	})
 }

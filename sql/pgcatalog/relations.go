@@ -1,6 +1,8 @@
 package pgcatalog
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -124,6 +126,7 @@ func (s *scan) classRow(d catalog.Descriptor) error {
 		if x.Materials != 0 {
 			kind = 'm'
 		}
+		options = strings.Join(x.Options, ",")
 	case *catalog.Sequence:
 		kind, am, attrs, tuples, pages, replica = 'S', 0, 3, 1, 1, 'n'
 	case *catalog.Table:
@@ -146,8 +149,8 @@ func (s *scan) classRow(d catalog.Descriptor) error {
 		} else if n, ok := s.rowCount(h.ID); ok {
 			tuples, pages = n, int64(n/100)+1
 		}
-		for k, v := range x.Options {
-			options += k + "=" + v + ","
+		for _, k := range slices.Sorted(maps.Keys(x.Options)) {
+			options += k + "=" + x.Options[k] + ","
 		}
 	}
 	cols := append(s.classCommon(h.ID, h, h.Name, kind, am, pages, tuples, persistence, replica),

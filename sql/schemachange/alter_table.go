@@ -88,6 +88,14 @@ func (e *Env) alterOther(s *ast.AlterTableStmt) error {
 	}
 	for _, n := range s.Cmds {
 		c := n.(*ast.AlterTableCmd)
+		isOptions := c.Subtype == ast.AT_SetRelOptions || c.Subtype == ast.AT_ResetRelOptions
+		if v, isView := d.(*catalog.View); isView && isOptions {
+			if err := e.alterViewOptions(v, c); err != nil {
+				return err
+			}
+			d, _ = e.Change.Snapshot().ByOID(v.ID)
+			continue
+		}
 		if c.Subtype != ast.AT_ChangeOwner {
 			return types.Errorf(types.CodeFeatureNotSupported, "this form of %s is not supported", alterTag(s.Objtype))
 		}

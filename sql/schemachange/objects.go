@@ -280,6 +280,9 @@ func (e *Env) createView(s *ast.ViewStmt) error {
 	if v.Query, err = parse.Format(s.Query); err != nil {
 		return err
 	}
+	if err := setViewOptions(v, s); err != nil {
+		return err
+	}
 	v.SearchPath, v.Refs = e.SearchPath, res.Trace.Refs(s.Query)
 	v.DependsOn = e.viewDepends(v.Refs, res.Depends)
 	e.Change.Put(v)
