@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/pamirdb/pamir/kv/api"
 )
@@ -32,5 +33,41 @@ func TestFirstCondition(t *testing.T) {
 	endOthers(parts, cancels, 0)
 	if want := [4]bool{false, true, true, true}; [4]bool(canceled) != want {
 		t.Errorf("a failure ended the parts %v, want all others", canceled)
+	}
+}
+
+// senderFunc is a node's ranges.
+type senderFunc func(context.Context, *api.BatchRequest) (*api.BatchResponse, error)
+
+func (f senderFunc) Send(ctx context.Context, ba *api.BatchRequest) (*api.BatchResponse, error) {
+	return f(ctx, ba)
+}
+
+// The second part of three fails first. It ends the third, which does not end the
+// first in turn: that finds a row for an earlier request.
+func TestEndedPartEndsNobody(t *testing.T) {
+	w, rs := newWorld(t, 1)
+	w.split("\x05")
+	w.split("\x06")
+	inTheWay := &api.ConditionFailedError{}
+	rs[0].cfg.Local = senderFunc(func(ctx context.Context, ba *api.BatchRequest) (*api.BatchResponse, error) {
+		switch ba.Requests[0].Key[0] {
+		case 4:
+			select {
+			case <-ctx.Done():
+			case <-time.After(50 * time.Millisecond):
+				return nil, inTheWay
+			}
+		case 5:
+			return nil, inTheWay
+		default:
+			<-ctx.Done()
+		}
+		return nil, ctx.Err()
+	})
+	_, err := rs[0].Send(t.Context(), gets("\x04", "\x05", "\x06"))
+	var c *api.ConditionFailedError
+	if !errors.As(err, &c) || c.Index != 0 {
+		t.Errorf("%v, want the condition of the first request", err)
 	}
 }

@@ -185,7 +185,8 @@ func (r *Router) sendParts(ctx context.Context, whole *api.BatchRequest, parts [
 	room := make(chan struct{}, r.cfg.MaxFanOut)
 	var wg sync.WaitGroup
 	send := func(i int) {
-		if r.sendPart(ctxs[i], whole, parts[i]); parts[i].err != nil {
+		// A part that another one has ended has nothing to say about the rest.
+		if r.sendPart(ctxs[i], whole, parts[i]); parts[i].err != nil && ctxs[i].Err() == nil {
 			endOthers(parts, cancels, i)
 		}
 	}
