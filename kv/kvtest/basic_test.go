@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/pamirdb/pamir/kv"
 	"github.com/pamirdb/pamir/kv/api"
@@ -294,4 +296,55 @@ func TestLostAnswerOfACommit(t *testing.T) {
 		t.Errorf("%q after %d runs", got, runs)
 	}
 	must(t, tx.Commit(ctx))
+}
+
+// Two transactions whose commits are pushed above what they staged read what the
+// other one has written anew. Each waits for the other there, unless one gives way.
+func TestPushedCommitsMeet(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	m := &meddler{}
+	var both sync.WaitGroup
+	both.Add(2)
+	m.loses = func(_ *api.BatchRequest, r *api.Request) bool {
+		if r.Kind == api.EndTxn && len(r.Txn.InFlight) > 0 {
+			both.Done()
+			both.Wait()
+		}
+		return false
+	}
+	c := kvtest.NewCluster(kvtest.Options{Splits: []api.Key{key(0), key(10), key(20), key(30), key(40)}, Wrap: m.wrap})
+	defer c.Close()
+	db := c.Node(1)
+	a := begin(t, db, kv.TxnOptions{})
+	get(t, a, 21)
+	b := begin(t, db, kv.TxnOptions{})
+	get(t, b, 11) // so that a's write there is pushed
+	late := begin(t, db, kv.TxnOptions{})
+	get(t, late, 31) // and b's
+	must(t, late.Commit(ctx))
+	put(t, a, 1, "a")
+	put(t, a, 11, "a")
+	put(t, b, 21, "b")
+	put(t, b, 31, "b")
+	ends := make(chan error, 2)
+	for _, tx := range []kv.Txn{a, b} {
+		go func() { ends <- tx.Commit(ctx) }()
+	}
+	committed := 0
+	for range 2 {
+		err := <-ends
+		var retry *api.RetryError
+		switch {
+		case err == nil:
+			committed++
+		case !errors.As(err, &retry):
+			t.Error(err)
+		}
+	}
+	if committed == 0 {
+		t.Error("neither was committed")
+	}
+	must(t, a.Rollback(ctx))
+	must(t, b.Rollback(ctx))
 }

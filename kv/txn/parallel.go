@@ -186,6 +186,16 @@ func (t *Txn) staging(ctx context.Context, m *api.TxnMeta, there []*pending, rec
 	// Every intent is there, so that only the decision is left to be taken anew.
 	t.db.stats.restaged.Add(1)
 	t.buf = buffer{}
+	if m.Isolation == api.Serializable {
+		// What was read is refreshed first, which may mean to wait for another
+		// transaction. One that does the same must be able to push this one: nobody
+		// would give way to anybody otherwise.
+		if r, err := t.unstage(ctx, m); err != nil {
+			return err
+		} else if r.Status != api.Pending {
+			return t.recovered(r)
+		}
+	}
 	up := t.edit()
 	up.WriteTS = up.WriteTS.Forward(laid.WriteTS)
 	t.meta.Store(up)
