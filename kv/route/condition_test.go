@@ -71,3 +71,36 @@ func TestEndedPartEndsNobody(t *testing.T) {
 		t.Errorf("%v, want the condition of the first request", err)
 	}
 }
+
+// A write that another part's failure ended may have happened or not. What the
+// sender hears is why the batch failed.
+func TestEndedPartIsNotTheReason(t *testing.T) {
+	w, rs := newWorld(t, 1)
+	w.split("\x05")
+	began := make(chan struct{})
+	why := &api.RetryError{Reason: api.ReasonPushed}
+	rs[0].cfg.Local = senderFunc(func(ctx context.Context, ba *api.BatchRequest) (*api.BatchResponse, error) {
+		if ba.Requests[0].Key[0] == 5 {
+			<-began
+			return nil, why
+		}
+		close(began)
+		<-ctx.Done()
+		return nil, &api.AmbiguousError{Cause: ctx.Err().Error()}
+	})
+	var retry *api.RetryError
+	if _, err := rs[0].Send(t.Context(), gets("\x04", "\x05")); !errors.As(err, &retry) {
+		t.Errorf("%v, want a retry", err)
+	}
+	// The sender's own end leaves the doubt.
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	rs[0].cfg.Local = senderFunc(func(ctx context.Context, _ *api.BatchRequest) (*api.BatchResponse, error) {
+		<-ctx.Done()
+		return nil, &api.AmbiguousError{Cause: ctx.Err().Error()}
+	})
+	var ambiguous *api.AmbiguousError
+	if _, err := rs[0].Send(ctx, gets("\x04", "\x05")); !errors.As(err, &ambiguous) {
+		t.Errorf("%v, want doubt", err)
+	}
+}

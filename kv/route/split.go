@@ -19,6 +19,7 @@ type part struct {
 	from     []int
 	br       *api.BatchResponse
 	err      error
+	ended    bool // because another part had failed
 }
 
 // piece says where a request's answer, or one range's share of it, is found.
@@ -185,9 +186,13 @@ func (r *Router) sendParts(ctx context.Context, whole *api.BatchRequest, parts [
 	room := make(chan struct{}, r.cfg.MaxFanOut)
 	var wg sync.WaitGroup
 	send := func(i int) {
-		// A part that another one has ended has nothing to say about the rest.
-		if r.sendPart(ctxs[i], whole, parts[i]); parts[i].err != nil && ctxs[i].Err() == nil {
+		r.sendPart(ctxs[i], whole, parts[i])
+		switch {
+		case parts[i].err == nil:
+		case ctxs[i].Err() == nil:
 			endOthers(parts, cancels, i)
+		default: // what another one has ended has nothing to say about the rest
+			parts[i].ended = ctx.Err() == nil
 		}
 	}
 	for i := range parts[:len(parts)-1] {
@@ -270,7 +275,11 @@ func firstError(parts []*part) error {
 		if p.err == nil {
 			continue
 		}
-		switch n := severity(p.err); {
+		n := severity(p.err)
+		if n == rankOther && p.ended {
+			n = rankCanceled // whatever became of it, it is not why the batch failed
+		}
+		switch {
 		case n > rank:
 			worst, rank = p.err, n
 		case n == rank && n == rankRetry:
